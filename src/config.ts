@@ -1,0 +1,250 @@
+/**
+ * Every setting, once: name, default, meaning, secrecy. Help, the README's table, `config show` and
+ * `schemas/config.schema.json` are made from it. Flags > environment > `waypost.config.json` > default.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { z } from 'zod'
+
+export interface Setting<T = unknown> {
+  readonly env: string
+  readonly flag: string
+  readonly schema: z.ZodType<T>
+  readonly means: string
+  readonly secret?: boolean
+}
+
+const setting = <T>(env: string, flag: string, schema: z.ZodType<T>, means: string, secret = false): Setting<T> => ({
+  env,
+  flag,
+  schema,
+  means,
+  ...(secret && { secret }),
+})
+
+const port = (fallback: number) => z.coerce.number().int().min(0).max(65_535).default(fallback)
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean),
+)
+
+export const SETTINGS = {
+  databaseUrl: setting(
+    'DATABASE_URL',
+    'database-url',
+    z
+      .string()
+      .regex(/^postgres(ql)?:\/\//, { error: 'a postgres:// URL' })
+      .optional(),
+    'Postgres to keep tasks in; unset: an embedded database in the data directory',
+    true,
+  ),
+  dataDir: setting(
+    'WAYPOST_DATA',
+    'data',
+    z.string().min(1).default('./.waypost'),
+    'data directory: embedded database, keys, lock, local socket',
+  ),
+  host: setting('HOST', 'host', z.string().min(1).default('127.0.0.1'), 'address to listen on'),
+  port: setting('PORT', 'port', port(4280), 'HTTP port; 0: any free one'),
+  grpcPort: setting('GRPC_PORT', 'grpc-port', port(4281), 'gRPC port; 0: off'),
+  publicUrl: setting(
+    'PUBLIC_URL',
+    'public-url',
+    z.url().optional(),
+    'where clients reach this gateway; goes into every agent card and link (default http://localhost:<port>)',
+  ),
+  cardsDir: setting(
+    'WAYPOST_CARDS',
+    'cards',
+    z.string().min(1).default('./agent-cards'),
+    'folder of agents provisioned at start',
+  ),
+  auth: setting(
+    'WAYPOST_AUTH',
+    'auth',
+    z.enum(['required', 'off']).default('required'),
+    'required, or off (on a loopback bind only)',
+  ),
+  enroll: setting(
+    'WAYPOST_ENROLL',
+    'enroll',
+    z.enum(['loopback', 'off']).default('loopback'),
+    'who may register a mailbox agent without a key',
+  ),
+  adminKey: setting(
+    'WAYPOST_ADMIN_KEY',
+    'admin-key',
+    z
+      .string()
+      .regex(/^wp_[A-Za-z0-9]{1,32}_[A-Za-z0-9_-]{32,}$/, {
+        error: 'wp_<id>_<secret>, the secret at least 32 characters',
+      })
+      .optional(),
+    "the operator's key; made at the first start, in the data directory",
+    true,
+  ),
+  masterKey: setting(
+    'WAYPOST_MASTER_KEY',
+    'master-key',
+    z
+      .string()
+      .regex(/^[A-Za-z0-9+/_-]{43}=?$/, { error: '32 bytes as base64' })
+      .optional(),
+    'encrypts stored credentials; made at the first start; must be given with DATABASE_URL',
+    true,
+  ),
+  rootAgent: setting(
+    'WAYPOST_ROOT_AGENT',
+    'root-agent',
+    z.string().optional(),
+    "the agent whose surface is also served at '/'",
+  ),
+  blockSeconds: setting(
+    'WAYPOST_BLOCK_SECONDS',
+    'block-seconds',
+    z.coerce.number().min(0).max(600).default(25),
+    'longest wait of a blocking send; then the task is answered as it is',
+  ),
+  egressAllow: setting(
+    'WAYPOST_EGRESS_ALLOW',
+    'egress-allow',
+    list.optional(),
+    'private networks that outbound calls may reach: CIDR[:port], comma-separated (default: loopback only on the embedded database, nothing with DATABASE_URL)',
+  ),
+  log: setting(
+    'WAYPOST_LOG',
+    'log',
+    z.enum(['pretty', 'json']).optional(),
+    'log form (default: pretty on a terminal, else json)',
+  ),
+  logLevel: setting(
+    'WAYPOST_LOG_LEVEL',
+    'log-level',
+    z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    'lowest level that is logged',
+  ),
+  quirks: setting(
+    'WAYPOST_A2A_QUIRKS',
+    'a2a-quirks',
+    z.enum(['1.0.0']).optional(),
+    'answer as that patch version did (media type, status codes), for old kits',
+  ),
+} as const
+
+export type SettingName = keyof typeof SETTINGS
+export type Settings = { readonly [N in SettingName]: z.infer<(typeof SETTINGS)[N]['schema']> }
+export type Source = 'flag' | 'env' | 'file' | 'default'
+
+export interface Config extends Settings {
+  /** Where each value came from, for `config show` and `doctor`. */
+  readonly sources: Readonly<Record<SettingName, Source>>
+}
+
+export interface ConfigProblem {
+  readonly setting: string
+  readonly problem: string
+}
+
+/** The configuration cannot be used; says every problem at once. */
+export class ConfigError extends Error {
+  readonly code = 'WAYPOST_ERR_CONFIG'
+  readonly problems: readonly ConfigProblem[]
+  constructor(problems: readonly ConfigProblem[]) {
+    super(problems.map(({ setting, problem }) => `${setting}: ${problem}`).join('; '))
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+export interface ConfigInput {
+  readonly flags?: Readonly<Record<string, string | undefined>>
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** Path of the file; missing files are fine. */
+  readonly file?: string
+}
+
+const NAMES = Object.keys(SETTINGS) as SettingName[]
+
+/** Reads, checks and freezes the settings. Throws ConfigError. */
+export function readConfig({
+  flags = {},
+  env = process.env,
+  file = './waypost.config.json',
+}: ConfigInput = {}): Config {
+  const problems: ConfigProblem[] = []
+  const inFile = readFile(file, problems)
+  const values: Record<string, unknown> = {}
+  const sources: Record<string, Source> = {}
+  for (const name of NAMES) {
+    const { env: variable, flag, schema } = SETTINGS[name]
+    const [source, raw] = pick(flags[flag], env[variable], inFile[name])
+    const parsed = schema.safeParse(raw)
+    sources[name] = source
+    if (parsed.success) values[name] = parsed.data
+    else
+      problems.push({
+        setting: source === 'flag' ? `--${flag}` : source === 'file' ? name : variable,
+        problem: parsed.error.issues[0]?.message ?? 'not valid',
+      })
+  }
+  const config = { ...(values as unknown as Settings), sources: sources as Config['sources'] }
+  if (problems.length === 0) problems.push(...contradictions(config))
+  if (problems.length > 0) throw new ConfigError(problems)
+  return Object.freeze(config)
+}
+
+function pick(flag: string | undefined, env: string | undefined, file: unknown): [Source, unknown] {
+  if (flag !== undefined) return ['flag', flag]
+  if (env !== undefined && env !== '') return ['env', env]
+  if (file !== undefined) return ['file', Array.isArray(file) ? file.join(',') : file]
+  return ['default', undefined]
+}
+
+function readFile(path: string, problems: ConfigProblem[]): Partial<Record<SettingName, unknown>> {
+  if (!existsSync(path)) return {}
+  try {
+    const json: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    if (typeof json !== 'object' || json === null) throw new Error('not an object')
+    for (const key of Object.keys(json)) {
+      if (!(key in SETTINGS) && key !== '$schema')
+        problems.push({ setting: `${path}: ${key}`, problem: unknownKey(key) })
+    }
+    return json
+  } catch (error) {
+    problems.push({ setting: path, problem: `cannot be read: ${(error as Error).message}` })
+    return {}
+  }
+}
+
+function unknownKey(key: string): string {
+  const near = NAMES.find((name) => name.toLowerCase().startsWith(key.toLowerCase().slice(0, 4)))
+  return near ? `unknown; did you mean ${near}?` : `unknown; known are ${NAMES.join(', ')}`
+}
+
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+
+/** What no single setting can see. */
+function contradictions(config: Settings): ConfigProblem[] {
+  const problems: ConfigProblem[] = []
+  if (config.auth === 'off' && !isLoopback(config.host)) {
+    problems.push({
+      setting: 'HOST',
+      problem: `refusing to listen on ${config.host} while WAYPOST_AUTH is off: require keys, or bind 127.0.0.1`,
+    })
+  }
+  if (config.databaseUrl && !config.masterKey) {
+    problems.push({
+      setting: 'WAYPOST_MASTER_KEY',
+      problem: 'must be given with DATABASE_URL, the same for every replica (openssl rand -base64 32)',
+    })
+  }
+  return problems
+}
+
+/** Where clients reach this gateway, without a trailing slash. `port` is the one that was really bound. */
+export const publicUrl = (config: Settings, port: number): string =>
+  (config.publicUrl ?? `http://localhost:${port}`).replace(/\/+$/, '')

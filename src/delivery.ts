@@ -1,0 +1,99 @@
+/**
+ * The queue's words. A delivery is one thing owed to one destination; it survives restarts.
+ *
+ * waiting: owed, not due, blocked by an older one of its ordering key, or not yet picked up.
+ * leased:  someone holds it; only the holder of the token may settle it.
+ * done:    the destination has accepted it, and what followed is recorded. Never changes again.
+ * dead:    will not be tried again by itself; an operator may replay it.
+ * void:    withdrawn before it was sent, because its task was canceled or its config deleted.
+ * expired: waited longer than its time to live, or past its deadline.
+ */
+import assert from 'node:assert/strict'
+
+export const DELIVERY_STATES = ['waiting', 'leased', 'done', 'dead', 'void', 'expired'] as const
+export type DeliveryState = (typeof DELIVERY_STATES)[number]
+
+/** The legal moves; the database's predicates obey the same table (DESIGN: a delivery's life). */
+export const MOVES: Record<DeliveryState, readonly DeliveryState[]> = {
+  waiting: ['leased', 'void', 'expired'],
+  leased: ['leased', 'done', 'waiting', 'dead', 'void', 'expired'],
+  done: [],
+  dead: ['waiting'],
+  void: [],
+  expired: ['waiting'],
+}
+
+export function assertMove(from: DeliveryState, to: DeliveryState): void {
+  assert(MOVES[from].includes(to), `a delivery does not go from ${from} to ${to}`)
+}
+
+/** Where a delivery goes, by kind: what a forwarder does with it is one row per kind. */
+export type DestinationKind = 'a2a' | 'mailbox' | 'webhook' | 'mcp'
+
+/**
+ * What the other side did with a delivery, as the sender saw it. The sender, who knows the protocol, says whether
+ * asking again can help.
+ */
+export type Verdict =
+  | { kind: 'accepted' }
+  | {
+      kind: 'refused'
+      /** For people: cause and address class, never a secret. */
+      reason: string
+      /** For programs: stable, upper case. */
+      code: RefusalCode
+      retry: boolean
+      retryAfterMs?: number
+    }
+  /** The request may have been acted upon: connection lost after it was sent, time-out, garbage half way. */
+  | { kind: 'unknown'; reason: string }
+
+export type RefusalCode =
+  /** Dial, DNS or TLS failure: provably not delivered. Counts for the breaker, not for the delivery (D24). */
+  | 'UNREACHABLE'
+  /** The egress guard refused the address. */
+  | 'EGRESS_BLOCKED'
+  /** 429, or 503 before a body. */
+  | 'BUSY'
+  /** 401 or 403: our credential for the agent is wrong. */
+  | 'UPSTREAM_AUTH'
+  /** The agent understood and refused for good. */
+  | 'REJECTED'
+  /** What came back is not A2A. */
+  | 'INVALID_AGENT_RESPONSE'
+  /** 410: the receiver is gone for good. */
+  | 'GONE'
+  /** Any other answer that is not a success. */
+  | 'FAILED'
+  /** We are the ones who stopped: shutdown, lease lost, canceled. */
+  | 'STOPPED'
+
+/** What one attempt can be explained by later. */
+export interface AttemptFacts {
+  readonly status?: number
+  readonly durationMs?: number
+}
+
+/** What follows from a verdict. */
+export type Outcome =
+  | { kind: 'delivered' }
+  | { kind: 'retry'; waitMs: number; reason: string; counts: boolean }
+  | { kind: 'dead'; reason: string; code: string }
+
+export interface AttemptCount {
+  readonly attempt: number
+  readonly attemptsMax: number
+}
+
+/** Decides, and knows no clock, no database, no protocol. `waitMs` is the backoff if there is to be another attempt. */
+export function decide(count: AttemptCount, verdict: Verdict, waitMs: number): Outcome {
+  if (verdict.kind === 'accepted') return { kind: 'delivered' }
+  if (verdict.kind === 'unknown') return { kind: 'dead', reason: verdict.reason, code: 'DELIVERY_UNKNOWN' }
+  if (!verdict.retry) return { kind: 'dead', reason: verdict.reason, code: verdict.code }
+  const counts = verdict.code !== 'UNREACHABLE' && verdict.code !== 'STOPPED' && verdict.code !== 'UPSTREAM_AUTH'
+  if (counts && count.attempt >= count.attemptsMax) {
+    const reason = `${verdict.reason}, ${count.attempt} of ${count.attemptsMax} attempts`
+    return { kind: 'dead', reason, code: 'DELIVERY_ATTEMPTS_EXHAUSTED' }
+  }
+  return { kind: 'retry', waitMs: Math.max(waitMs, verdict.retryAfterMs ?? 0), reason: verdict.reason, counts }
+}

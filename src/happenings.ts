@@ -1,0 +1,51 @@
+/** What may happen, by name: the one list that logs, metrics, dashboards and tests listen to. Names are stable. */
+import type { TaskState } from './a2a/tasks.ts'
+import type { DestinationKind } from './delivery.ts'
+import type { Signals } from './platform/signals.ts'
+
+export interface Happenings {
+  'task.accepted': { task: string; tenant: string; agent: string; caller: string; repeated: boolean }
+  'task.recorded': { task: string; tenant: string; agent: string; sequence: number; state: TaskState; events: number }
+  /** `ms` since the task was accepted. */
+  'task.finished': { task: string; tenant: string; agent: string; state: TaskState; ms: number }
+  'delivery.attempted': {
+    delivery: string
+    task: string
+    destination: string
+    kind: DestinationKind
+    attempt: number
+    ms: number
+    outcome: 'delivered' | 'retry' | 'dead' | 'superseded'
+    /** Since the delivery was owed. */
+    waitedMs: number
+    nextInMs?: number
+    code?: string
+    reason?: string
+    status?: number
+  }
+  'delivery.dead': {
+    delivery: string
+    task: string
+    destination: string
+    kind: DestinationKind
+    code: string
+    reason: string
+  }
+  'delivery.expired': { delivery: string; task: string; destination: string; code: string }
+  'delivery.quarantined': { task: string; destination: string; reason: string }
+  'lease.lost': { delivery: string; task: string; destination: string }
+  'lane.open': { destination: string }
+  'lane.closed': { destination: string; reason: string; probeInMs: number }
+  'agent.changed': { tenant: string; agent: string; what: string; by: string }
+  'stream.opened': { task: string; binding: string }
+  'stream.closed': { task: string; binding: string; why: string }
+  'request.served': { binding: string; operation: string; code: string; ms: number }
+  'auth.refused': { remote: string; reason: string }
+  'egress.blocked': { host: string; reason: string }
+  'store.failed': { statement: string; outcome: 'not done' | 'unknown'; reason: string }
+  'store.replaced': { reason: string }
+  'replica.lost': { replica: string; leases: number }
+  'service.failed': { service: string; error: string }
+}
+export type Happening = keyof Happenings
+export type HappeningSignals = Signals<Happenings>

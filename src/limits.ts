@@ -1,0 +1,158 @@
+/** Every bound in the system, unit in its name, reason beside it. What happens at a bound is tested. */
+import assert from 'node:assert/strict'
+
+const KiB = 1024
+const MiB = 1024 * KiB
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+
+export const LIMITS = {
+  // What a request may be (SR-60, SR-61)
+  /** A request body. Larger content belongs behind a URL part. */
+  requestBytesMax: 4 * MiB,
+  /** JSON nesting of a whole request; JSON.stringify dies at 10,000 levels, protobuf at 49 lists. */
+  jsonDepthMax: 64,
+  /** Nesting inside `data` and `metadata`. */
+  dataDepthMax: 24,
+  jsonNodesMax: 100_000,
+  partsMax: 256,
+  textPartBytesMax: 1 * MiB,
+  metadataBytesMax: 64 * KiB,
+  /** 1–128 characters of `[A-Za-z0-9._:~-]` for ids of ours; what peers call theirs is only bounded. */
+  idCharsMax: 128,
+  messageIdCharsMax: 256,
+  contextIdCharsMax: 256,
+  extensionsMax: 32,
+  referenceTaskIdsMax: 64,
+  urlCharsMax: 2_048,
+  jsonRpcIdCharsMax: 256,
+  /** How many violations one answer names, and how much of the caller's input it repeats (SR-65). */
+  violationsMax: 20,
+  echoCharsMax: 64,
+  /** Server timers: Node's defaults leave a slow body open for more than 100 s (E16). */
+  headersTimeoutMs: 5_000,
+  requestTimeoutMs: 30_000,
+  keepAliveTimeoutMs: 5_000,
+  connectionsCheckMs: 1_000,
+  headerBytesMax: 16 * KiB,
+  headersCountMax: 100,
+  connectionsMax: 10_000,
+  requestsPerSocketMax: 10_000,
+
+  // Waiting and streaming (SR-64)
+  /** A comment line this often: proxies drop idle connections at 30–60 s. */
+  heartbeatMs: 15_000,
+  streamsPerCallerMax: 100,
+  streamsPerTaskMax: 50,
+  streamsMax: 5_000,
+  /** A reader that holds this much unsent is closed; it resumes by its last id and loses nothing. */
+  streamBufferBytesMax: 1 * MiB,
+  /** A reader that takes nothing for this long is closed. */
+  streamStallMs: 30_000,
+  streamAgeMaxMs: HOUR_MS,
+  /** How long a 1.0 stream stays open on AUTH_REQUIRED (7.14); INPUT_REQUIRED closes at once. */
+  interruptedStreamMs: 5 * MINUTE_MS,
+  blockingWaitersMax: 5_000,
+  /** Events read from the log in one go by a follower. */
+  followPageEvents: 500,
+  /** The safety net under the wake-up hints (D7). */
+  followPollMs: 1_000,
+  /** One NOTIFY per process and this time at most: NOTIFY in the write path costs 71–88 % of throughput. */
+  notifyEveryMs: 20,
+
+  // The store
+  /** A statement that took longer is lost, and the pool with it (D5). */
+  statementMs: 8_000,
+  /** The database ends it earlier by itself. */
+  serverStatementMs: 5_000,
+  poolConnections: 12,
+  reconnectMaxMs: 1_000,
+  /** One shared statement: more rows give nothing (measured flat from 64 to 256). */
+  batchRowsMax: 256,
+  batchBytesMax: 1 * MiB,
+  batchLanes: 2,
+  /** Beyond this many waiting rows the answer is 503 with Retry-After, not memory. */
+  batchQueueMax: 20_000,
+
+  // Deliveries
+  /** A replica that has not said a word for this long is taken for dead. Three heartbeats fit in. */
+  leaseMs: 15_000,
+  leaseHeartbeatMs: 4_000,
+  sweepEveryMs: 2_000,
+  /** Every lane is looked at this often, woken or not. */
+  pollMs: 1_000,
+  /** One claim: round-robin over lanes, so that one backlog of a million does not starve others. */
+  claimMax: 200,
+  /** Attempts side by side in one process, over all lanes. */
+  attemptsInFlightMax: 512,
+  /** Handed over in memory per destination; beyond it rows are inserted waiting. */
+  handoverMax: 1_000,
+  attemptsMax: 20,
+  backoffFirstMs: 1_000,
+  backoffLongestMs: 10 * MINUTE_MS,
+  /** Retry-After is honoured within these; a hostile value must not park a lane. */
+  retryAfterMinMs: 1_000,
+  retryAfterMaxMs: HOUR_MS,
+  /** Five failures in a row, or half of twenty, open a breaker. */
+  breakerFailures: 5,
+  probeFirstMs: 1_000,
+  probeLongestMs: 30_000,
+  queuePerAgentMax: 100_000,
+  maxInflight: 16,
+  ttlSeconds: 7 * 24 * 3_600,
+
+  // Webhooks
+  webhookAttemptsMax: 16,
+  webhookBackoffFirstMs: 5_000,
+  webhookBackoffLongestMs: 2 * HOUR_MS,
+  webhookAgeMaxMs: 24 * HOUR_MS,
+  webhookConnectMs: 5_000,
+  webhookTotalMs: 20_000,
+  webhookReplyBytesMax: 16 * KiB,
+  webhookInflightPerReceiver: 5,
+  pushConfigsPerTaskMax: 10,
+
+  // What an agent may answer (SR-63)
+  agentReplyBytesMax: 16 * MiB,
+  streamLineBytesMax: 1 * MiB,
+  streamEventBytesMax: 2 * MiB,
+  eventsPerTaskMax: 50_000,
+  bytesPerTaskMax: 50 * MiB,
+  artifactsPerTaskMax: 1_000,
+  connectMs: 5_000,
+  agentHeadersMs: 10_000,
+  /** A blocking answer may take its time, an event stream may not be silent. */
+  agentReplyMs: 10 * MINUTE_MS,
+  agentIdleMs: 45_000,
+  agentPollFirstMs: 500,
+  agentPollLongestMs: 10_000,
+  /** Chunks of one stream are gathered this long, or until this many bytes, into one statement (E28). */
+  recordGatherMs: 20,
+  recordGatherBytes: 16 * KiB,
+
+  // Cards
+  cardBytesMax: 256 * KiB,
+  cardFetchMs: 10_000,
+  cardFreshMs: 5 * MINUTE_MS,
+  cardMaxAgeSeconds: 60,
+
+  // Callers
+  /** A verified credential is trusted this long without asking again (SR-09); revocation is seen within it. */
+  credentialCacheMs: 5_000,
+  credentialCacheMax: 10_000,
+  authFailuresPerMinute: 10,
+  requestsPerSecond: 2_000,
+  agentsPerTenantMax: 10_000,
+  keysPerTenantMax: 10_000,
+
+  // Running
+  drainMs: 20_000,
+  stopGraceMs: 5_000,
+  logLineCharsMax: 8_192,
+} as const
+
+assert(LIMITS.leaseHeartbeatMs * 3 < LIMITS.leaseMs)
+assert(LIMITS.serverStatementMs < LIMITS.statementMs)
+
+/** The same bounds as a type with plain numbers, so that a test or a setting can tighten one. */
+export type Limits = { readonly [Name in keyof typeof LIMITS]: number }

@@ -1,0 +1,186 @@
+/** Where the two halves meet: `wire/` speaks, `gateway/` remembers and decides, and these function types are all they share. */
+import type { AgentCard } from './a2a/agentCard.ts'
+import type { StreamResponse } from './a2a/events.ts'
+import type { OperationName, Operations, Params, Result } from './a2a/operations.ts'
+import type { AuthenticationInfo } from './a2a/push.ts'
+import type { Message, Task } from './a2a/tasks.ts'
+import type { AttemptFacts, Verdict } from './delivery.ts'
+
+/** What a caller may do; an operator may do everything in its tenant. `agent` is what a mailbox agent's token has. */
+export type Permit = 'operator' | 'send' | 'read' | 'cancel' | 'push' | 'agent'
+
+/** The authenticated party. Every lookup of a task is by (tenant, caller id, task id). */
+export interface Caller {
+  readonly tenant: string
+  /** The owner of what it creates; survives the rotation of its keys. */
+  readonly id: string
+  readonly kind: 'key' | 'jwt' | 'anonymous' | 'agent' | 'local'
+  readonly permits: ReadonlySet<Permit>
+  /** Agents it may address; undefined: all of the tenant. */
+  readonly agents?: ReadonlySet<string>
+}
+
+export type Binding = 'JSONRPC' | 'HTTP+JSON' | 'GRPC'
+
+/** One request's circumstances. */
+export interface Call {
+  /** The agent addressed, by name, case-folded. */
+  readonly agent: string
+  readonly caller: Caller
+  /** The wire version spoken; push configs and streams keep the version they were made in (D16). */
+  readonly version: string
+  readonly binding: Binding
+  /** What the caller asked for in A2A-Extensions (spec §3.2.6). */
+  readonly extensions: readonly string[]
+  /** W3C trace context as it came, already checked for form. */
+  readonly trace?: TraceContext
+  /** The `Idempotency-Key` header: takes precedence over the messageId (D10). */
+  readonly idempotencyKey?: string
+  /** A stream's resume position: the last sequence that the client has seen. */
+  readonly lastEventId?: number
+  /** Aborted when the client has gone. */
+  readonly signal: AbortSignal
+}
+
+export interface TraceContext {
+  readonly traceparent: string
+  readonly tracestate?: string
+}
+
+/** Runs an operation. Rejects with an A2AError for every documented refusal. */
+export type Execute = <N extends OperationName>(name: N, params: Params<N>, call: Call) => Promise<Reply<N>>
+export type Reply<N extends OperationName> = Operations[N]['result'] extends 'stream' ? EventStream : Result<N>
+
+/** One entry of a task's log as a stream shows it. One object is shared by all subscribers, so encodings can be cached by identity. */
+export interface StreamEntry {
+  /** The SSE id; 0 for a lone Message, which belongs to no task. */
+  readonly sequence: number
+  /** The canonical StreamResponse as one line of JSON. */
+  readonly json: string
+  /** The same, parsed at the first look. */
+  readonly event: () => StreamResponse
+  /** After this entry the stream ends: the state is terminal, or it is a lone Message. */
+  readonly last: boolean
+  /** The state is INPUT_REQUIRED or AUTH_REQUIRED. */
+  readonly interrupted: boolean
+}
+
+export type StreamEnd = 'finished' | 'interrupted' | 'cut'
+
+/** Where a stream's entries go. Called in order, never again after `end`. */
+export interface StreamSink {
+  /** Takes one entry; false: this reader is too slow or gone, stop. */
+  push(entry: StreamEntry): boolean
+  /** `cut`: not the task's end but the connection's (draining, too old, too slow); the reader resumes by its last id. */
+  end(why: StreamEnd): void
+}
+
+/** An accepted stream. Nothing flows before `open`; closing is idempotent and harms no other reader. */
+export interface EventStream {
+  readonly taskId?: string
+  open(sink: StreamSink): void
+  close(): void
+}
+
+/** Who is calling, by the credentials in the headers. Rejects with UNAUTHENTICATED; never answers an empty caller (SR-05). */
+export type Authenticate = (credentials: Credentials) => Promise<Caller>
+export interface Credentials {
+  readonly authorization?: string
+  readonly apiKey?: string
+  /** The peer's address, for the brute-force limit. */
+  readonly remote: string
+  /** The agent addressed, if any: an agent with `access: anonymous` takes callers without credentials. */
+  readonly agent?: string
+}
+
+/** The card of an agent as this gateway fronts it, canonical; undefined: unknown, or not to be seen by this caller. */
+export type PresentCard = (agent: string, caller: Caller | undefined) => Promise<PresentedCard | undefined>
+export interface PresentedCard {
+  readonly card: AgentCard
+  /** When what it says last changed. */
+  readonly modifiedAt: Date
+}
+
+/** What the gateway knows of an agent when it turns to it; everything the wire needs to reach it. */
+export interface AgentTarget {
+  readonly tenant: string
+  readonly name: string
+  /** Base address or card address, as registered. */
+  readonly url: string
+  /** The upstream's own card, canonical; undefined until it has answered once. */
+  readonly card?: AgentCard
+  /** Headers that prove who we are to the agent. Sent to the registered origin only. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** One message to an A2A agent, with ids in the agent's own terms. */
+export interface PeerSend {
+  readonly message: Message
+  readonly acceptedOutputModes?: readonly string[]
+  readonly metadata?: Readonly<Record<string, unknown>>
+  readonly extensions: readonly string[]
+  readonly trace?: TraceContext
+  /** The same for every attempt at one delivery (P4). */
+  readonly idempotencyKey: string
+  readonly attempt: number
+  /** The agent should push here, if it can; it is a hint to look again (7.10). */
+  readonly push?: { readonly url: string; readonly token: string }
+}
+
+/** Takes what the agent says, in the agent's ids; the promise is back-pressure. Rejects when the lease is lost: stop. */
+export type EventSink = (event: StreamResponse) => Promise<void>
+
+/** The four things that the gateway wants of an A2A agent. None of them throws for what the agent does: that is a verdict. */
+export interface Peer {
+  /** Sends and carries home all that the agent says until the task is terminal or interrupted, or a Message came. */
+  send(target: AgentTarget, request: PeerSend, sink: EventSink, signal: AbortSignal): Promise<Verdict>
+  /** Takes up an existing upstream task: subscribes or polls until it is terminal or interrupted. */
+  follow(target: AgentTarget, upstreamTaskId: string, sink: EventSink, signal: AbortSignal): Promise<Verdict>
+  /** Looks whether the agent has a task that came from this message: by id, else among its tasks of the context. */
+  find(target: AgentTarget, trace: UpstreamTrace, signal: AbortSignal): Promise<FindAnswer>
+  cancel(target: AgentTarget, upstreamTaskId: string, signal: AbortSignal): Promise<CancelAnswer>
+}
+
+export interface UpstreamTrace {
+  readonly messageId: string
+  readonly upstreamTaskId?: string
+  readonly upstreamContextId?: string
+}
+export type FindAnswer =
+  | { kind: 'found'; task: Task }
+  /** The agent is sure that there is none. */
+  | { kind: 'absent' }
+  /** It cannot tell: unreachable, or it has no way to look. */
+  | { kind: 'unclear'; reason: string }
+export type CancelAnswer =
+  | { kind: 'canceled'; task: Task }
+  /** It answered with another state: the task goes on, or had already ended. */
+  | { kind: 'other'; task: Task }
+  | { kind: 'refused'; reason: string }
+  | { kind: 'unreachable'; reason: string }
+
+/** Fetches an agent's card from its base or card address (both well-known paths, all versions). */
+export type FetchCard = (target: AgentTarget, signal: AbortSignal) => Promise<FetchedCard>
+export type FetchedCard = { kind: 'fetched'; card: AgentCard; url: string } | { kind: 'failed'; verdict: Verdict }
+
+/** One event owed to one push URL. */
+export interface WebhookPost {
+  readonly url: string
+  readonly token?: string
+  readonly authentication?: AuthenticationInfo
+  /** The wire version of the registration (D16). */
+  readonly version: string
+  /** Stable over all attempts: `webhook-id` (P14). */
+  readonly id: string
+  readonly attempt: number
+  readonly taskId: string
+  readonly sequence: number
+  /** The canonical StreamResponse, one line. */
+  readonly json: string
+  /** The task as it was just after this event; some versions push whole tasks. */
+  readonly snapshot: () => Promise<Task>
+  readonly trace?: TraceContext
+  /** Something before this could not be delivered and is a dead letter. */
+  readonly gap: boolean
+}
+export type PostWebhook = (post: WebhookPost, signal: AbortSignal) => Promise<Verdict & AttemptFacts>

@@ -1,0 +1,52 @@
+/**
+ * What a version of A2A is: a set of pure translations between its JSON and the canonical form (1.0 ProtoJSON).
+ * Decoding is liberal and throws an A2AError; encoding emits only what the version defines.
+ */
+import type { AgentCard } from '../../a2a/agentCard.ts'
+import type { StreamResponse } from '../../a2a/events.ts'
+import type { OperationName, Params, Result } from '../../a2a/operations.ts'
+import type { Task } from '../../a2a/tasks.ts'
+import type { Binding, StreamEntry } from '../../ports.ts'
+
+/** How an operation is called in a version. What a version lacks is absent, and "method not found" follows by itself. */
+export interface Names {
+  readonly jsonrpc?: string
+  /** `METHOD /path/{id}`, relative to the interface URL; several where the field disagrees (GET and POST subscribe). */
+  readonly rest?: readonly string[]
+}
+export type NameTable = { readonly [Name in OperationName]?: Names }
+
+/** What an agent said in a stream. */
+export interface DecodedEvent {
+  readonly event: StreamResponse
+  /** 0.3 only: the agent says that this stream ends here, whatever the state. */
+  readonly final?: boolean
+}
+
+export interface PushBody {
+  readonly body: string
+  readonly contentType: string
+}
+
+export interface VersionCodec {
+  readonly version: string
+  readonly names: NameTable
+
+  // When we serve. `json` is the parsed `params`, or for HTTP+JSON the body with path and query merged in.
+  decodeParams<N extends OperationName>(name: N, json: unknown, binding: Binding): Params<N>
+  encodeResult<N extends OperationName>(name: N, result: Result<N>, binding: Binding): unknown
+  /** One line of JSON. `closing`: this server ends the stream after it. */
+  encodeEvent(entry: StreamEntry, binding: Binding, closing: boolean): string
+  encodeCard(card: AgentCard): unknown
+
+  // When we are the client.
+  encodeParams<N extends OperationName>(name: N, params: Params<N>, binding: Binding): unknown
+  decodeResult<N extends OperationName>(name: N, json: unknown, binding: Binding): Result<N>
+  decodeEvent(json: unknown, binding: Binding): DecodedEvent
+  decodeCard(json: unknown): AgentCard
+
+  /** What a webhook registered in this version gets. `task` is asked for only where whole tasks are pushed. */
+  encodePush(json: string, task: () => Promise<Task>): Promise<PushBody>
+  /** What an agent of this version pushes to us; undefined: not to be understood. */
+  decodePush(json: unknown): StreamResponse | undefined
+}
