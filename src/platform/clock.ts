@@ -22,3 +22,6 @@ export const systemClock: Clock = {
       signal?.addEventListener('abort', done, { once: true })
     }),
 }
+
+/** The local wall clock in milliseconds: to compare with another clock, never to order by. */
+export const wallMs = (): number => Date.now()

@@ -1,0 +1,28 @@
+/**
+ * Postgres array literals. A batch goes to the server as one array per column, so that one prepared statement serves
+ * every batch size; both drivers pass a string through untouched.
+ */
+import type { Value } from './db.ts'
+
+const NEEDS_ESCAPE = /["\\]/
+
+function element(value: Value): string {
+  if (value === null) return 'NULL'
+  if (typeof value !== 'string') return String(value)
+  return NEEDS_ESCAPE.test(value) ? `"${value.replace(/["\\]/g, '\\$&')}"` : `"${value}"`
+}
+
+/** `['a', null, 'b"c']` → `{"a",NULL,"b\"c"}` */
+export function arrayLiteral(values: readonly Value[]): string {
+  let text = '{'
+  for (let i = 0; i < values.length; i++) {
+    if (i > 0) text += ','
+    text += element(values[i] as Value)
+  }
+  return `${text}}`
+}
+
+/** One array literal per column, in the order of `columns`. */
+export function columns<Row, Name extends keyof Row>(rows: readonly Row[], names: readonly Name[]): string[] {
+  return names.map((name) => arrayLiteral(rows.map((row) => row[name] as Value)))
+}

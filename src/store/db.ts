@@ -1,0 +1,73 @@
+/**
+ * The seam between the statements and the two drivers. A statement is one change or one read; there are no
+ * transactions (D3). Every statement has a deadline (D5), and a write has three outcomes: done, not done, unknown.
+ */
+import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
+import type * as schema from './schema.ts'
+
+export interface Statement {
+  /** For logs and metrics. */
+  readonly name: string
+  readonly text: string
+  readonly write: boolean
+}
+
+export type Orm = PgDatabase<PgQueryResultHKT, typeof schema>
+export type Value = string | number | boolean | null
+
+export interface Db {
+  readonly kind: 'postgres' | 'embedded'
+  /** Runs one prepared statement. Rejects with a StoreError. */
+  query<Row>(statement: Statement, values: readonly Value[]): Promise<Row[]>
+  /** A statement of the query builder, for the cold paths; same deadline, same errors. */
+  cold<T>(name: string, write: boolean, run: (orm: Orm) => PromiseLike<T>): Promise<T>
+  /** Hints from other replicas (D7): may be lost, so whoever listens also looks by itself. `onReset`: some were lost. */
+  listen(onHint: (payload: string) => void, onReset: () => void): Promise<void>
+  /** Sends a hint; at most 7,900 bytes; failures are dropped. */
+  hint(payload: string): void
+  /** Milliseconds to add to the local clock to have the database's (D9); measured at `ping`. */
+  readonly offsetMs: () => number
+  /** Asks the database for its time; rejects with a StoreError when it cannot answer. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+export type WriteOutcome = 'not done' | 'unknown'
+
+/** The store could not do it. `unknown`: it may have been done; make sure by asking again with the same key. */
+export class StoreError extends Error {
+  readonly code = 'WAYPOST_ERR_STORE'
+  readonly outcome: WriteOutcome
+  readonly statement: string
+  readonly sqlState: string | undefined
+  constructor(statement: string, outcome: WriteOutcome, sqlState: string | undefined, cause: unknown) {
+    super(`${statement}: ${(cause as Error)?.message ?? String(cause)}`, { cause })
+    this.name = 'StoreError'
+    this.statement = statement
+    this.outcome = outcome
+    this.sqlState = sqlState
+  }
+}
+
+/** Serialization failure, deadlock, lock time-out: nothing was done, and doing it again is likely to help. */
+const RETRYABLE = new Set(['40001', '40P01', '55P03'])
+export const isRetryable = (error: unknown): boolean =>
+  error instanceof StoreError && error.sqlState !== undefined && RETRYABLE.has(error.sqlState)
+
+/** The statement itself was refused because of what one row holds: others of its batch are not to blame. */
+export const isRowsFault = (error: unknown): boolean =>
+  error instanceof StoreError && error.sqlState !== undefined && /^(22|23)/.test(error.sqlState)
+
+/** 57Pxx, 08xxx, 25006, 53xxx: the server is going, gone, full or read-only. */
+const SERVER_GONE = /^(08|57P|25006)/
+
+/** Sorts what a driver threw. A server's own error means that the statement was rolled back; a lost connection does not. */
+export function storeError(statement: Statement, cause: unknown): StoreError {
+  const root = (cause as { cause?: unknown })?.cause ?? cause
+  const code = (root as { code?: unknown })?.code
+  const sqlState = typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined
+  const neverSent = code === 'ECONNREFUSED' || code === 'CONNECT_TIMEOUT' || code === 'ENOTFOUND' || code === 'ENOENT'
+  const known = neverSent || (sqlState !== undefined && !SERVER_GONE.test(sqlState))
+  const outcome = known || !statement.write ? 'not done' : 'unknown'
+  return new StoreError(statement.name, outcome, sqlState, root)
+}

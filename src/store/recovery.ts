@@ -1,0 +1,132 @@
+/** What sees to it that nothing stays behind: replicas' heartbeats, lost leases, what waited too long. */
+import type { DestinationKind } from '../delivery.ts'
+import type { Db, Statement } from './db.ts'
+
+const JOIN: Statement = {
+  name: 'replicas.join',
+  write: true,
+  text: 'insert into replicas (id, name, until) values ($1, $2, now() + make_interval(secs => $3::float8 / 1000)) on conflict (id) do nothing',
+}
+const BEAT: Statement = {
+  name: 'replicas.beat',
+  write: true,
+  text: `update replicas set until = now() + make_interval(secs => $2::float8 / 1000) where id = $1 and until > now() returning id::text`,
+}
+const LEAVE: Statement = { name: 'replicas.leave', write: true, text: 'delete from replicas where id = $1' }
+const SWEEP_REPLICAS: Statement = {
+  name: 'replicas.sweep',
+  write: true,
+  text: "delete from replicas where until < now() - interval '1 hour'",
+}
+
+export const joinReplica = async (db: Db, id: string, name: string, leaseMs: number): Promise<void> => {
+  await db.query(JOIN, [id, name, leaseMs])
+}
+/** false: too late, our leases may be another's by now; go on under a new id. */
+export const beatReplica = async (db: Db, id: string, leaseMs: number): Promise<boolean> =>
+  (await db.query(BEAT, [id, leaseMs])).length === 1
+export const leaveReplica = async (db: Db, id: string): Promise<void> => {
+  await db.query(LEAVE, [id])
+}
+
+export interface LostLease {
+  readonly tenant: string
+  readonly id: string
+  readonly kind: DestinationKind
+  readonly destination: string
+  readonly taskId: string
+  readonly attempt: number
+  readonly owner: string | null
+}
+
+// The rows in flight are few; the partial index holds only them.
+const REAP: Statement = {
+  name: 'deliveries.reap',
+  write: true,
+  text: `update deliveries d set state = 0, lease = null, owner = null, leased_until = null, due_at = now(), code = 'LEASE_LOST',
+  reason = 'whoever held it fell silent'
+from (select tenant, id, owner from deliveries
+  where state = 1 and (leased_until < now() or (owner is not null and not exists (select 1 from replicas r where r.id = owner and r.until > now())))
+  limit 1000 for update skip locked) k
+where d.tenant = k.tenant and d.id = k.id
+returning d.tenant, d.id::text, d.kind, d.destination, d.task_id::text as "taskId", d.attempt, k.owner::text`,
+}
+
+/** Returns what dead replicas and silent agents held. The attempt counts. */
+export async function reapLeases(db: Db): Promise<LostLease[]> {
+  const lost = await db.query<LostLease>(REAP, [])
+  await db.query(SWEEP_REPLICAS, [])
+  return lost
+}
+
+export interface Overdue {
+  readonly tenant: string
+  readonly id: string
+  readonly kind: DestinationKind
+  readonly destination: string
+  readonly taskId: string
+  readonly lease: string
+  readonly attempt: number
+}
+
+const LEASE_EXPIRED: Statement = {
+  name: 'deliveries.leaseExpired',
+  write: true,
+  text: `update deliveries d set state = 1, lease = gen_random_uuid(), owner = $1
+from (select w.tenant, w.id from deliveries w
+  where w.state = 0 and w.expires_at < now() and w.kind <> 'webhook'
+    and not exists (select 1 from deliveries f where f.tenant = w.tenant and f.destination = w.destination and f.ordering_key = w.ordering_key and f.state = 1)
+    and not exists (select 1 from deliveries b where b.tenant = w.tenant and b.destination = w.destination and b.ordering_key = w.ordering_key
+      and b.state = 0 and (b.position, b.id) < (w.position, w.id))
+  limit $2 for update skip locked) k
+where d.tenant = k.tenant and d.id = k.id
+returning d.tenant, d.id::text, d.kind, d.destination, d.task_id::text as "taskId", d.lease::text, d.attempt`,
+}
+
+/** Takes deliveries whose time is over, so that their tasks can be failed together with them. */
+export const leaseExpired = (db: Db, owner: string, limit: number): Promise<Overdue[]> =>
+  db.query<Overdue>(LEASE_EXPIRED, [owner, limit])
+
+const EXPIRE_WEBHOOKS: Statement = {
+  name: 'deliveries.expireWebhooks',
+  write: true,
+  text: `update deliveries d set state = 3, settled_at = now(), code = coalesce(d.code, 'WEBHOOK_EXPIRED'),
+  reason = coalesce(d.reason || '; ', '') || 'tried for as long as webhooks are tried'
+from (select tenant, id from deliveries where state = 0 and kind = 'webhook' and expires_at < now() limit $1 for update skip locked) k
+where d.tenant = k.tenant and d.id = k.id
+returning d.tenant, d.id::text, d.kind, d.destination, d.task_id::text as "taskId", '' as lease, d.attempt`,
+}
+
+export const expireWebhooks = (db: Db, limit: number): Promise<Overdue[]> => db.query<Overdue>(EXPIRE_WEBHOOKS, [limit])
+
+export interface OverdueTask {
+  readonly tenant: string
+  readonly id: string
+  readonly contextId: string
+}
+
+const PAST_DEADLINE: Statement = {
+  name: 'tasks.pastDeadline',
+  write: false,
+  text: `select tenant, id::text, context_id as "contextId" from tasks
+where deadline < now() and deadline is not null and state in (1, 2, 6, 8) limit $1`,
+}
+export const tasksPastDeadline = (db: Db, limit: number): Promise<OverdueTask[]> =>
+  db.query<OverdueTask>(PAST_DEADLINE, [limit])
+
+const VOID: Statement = {
+  name: 'deliveries.void',
+  write: true,
+  text: `update deliveries set state = 4, settled_at = now(), code = $3, reason = $4
+where tenant = $1 and state = 0 and kind <> 'webhook' and (id = $2::uuid or (task_id = $2::uuid and id <> task_id))
+returning id::text`,
+}
+
+/** Withdraws what a task that has ended still owes to its agent. */
+export const voidDeliveries = async (
+  db: Db,
+  tenant: string,
+  taskId: string,
+  code: string,
+  reason: string,
+): Promise<number> => (await db.query(VOID, [tenant, taskId, code, reason])).length

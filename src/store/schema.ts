@@ -1,0 +1,260 @@
+/**
+ * The tables. Every key starts with the tenant; ids are UUIDv7 made in the application; no sequences, no triggers, no
+ * foreign keys on hot tables (they cost 4–15 %), so that distributed Postgres engines stay open (D25).
+ *
+ *   tasks ─┬─ task_events   append-only: the truth; bodies as text, exactly as they are sent
+ *          ├─ deliveries    what is owed to agents and webhooks; slim, settled in place
+ *          ├─ push_configs  who wants to be told
+ *          └─ submissions   idempotency: one row per key, kept as long as the task
+ *   agents · lanes · api_keys · replicas · attempts · audit
+ */
+import { sql } from 'drizzle-orm'
+import {
+  bigint,
+  boolean,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core'
+
+const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3 })
+const createdAt = () => instant('created_at').notNull().defaultNow()
+
+/** The head: narrow, updated in place. `state` is the number of the proto enum; `last_seq` counts the log's events from 1. */
+export const tasks = pgTable(
+  'tasks',
+  {
+    tenant: text('tenant').notNull(),
+    id: uuid('id').notNull(),
+    agent: text('agent').notNull(),
+    caller: text('caller').notNull(),
+    contextId: text('context_id').notNull(),
+    state: smallint('state').notNull(),
+    lastSeq: integer('last_seq').notNull(),
+    hasPush: boolean('has_push').notNull().default(false),
+    statusAt: instant('status_at').notNull(),
+    createdAt: createdAt(),
+    /** Must be finished by then. */
+    deadline: instant('deadline'),
+    /** The caller wants it canceled; whoever learns the agent's id for it asks the agent. */
+    cancelAt: instant('cancel_at'),
+    upstreamTask: text('upstream_task'),
+    upstreamContext: text('upstream_context'),
+    /** W3C traceparent and tracestate as they came, separated by a blank. */
+    trace: text('trace'),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenant, t.id] }),
+    // ListTasks must be in the order of the status (spec §3.1.4): costs HOT updates, 9–15 % of a task's whole life.
+    index('tasks_by_status').on(t.tenant, t.caller, t.agent, t.statusAt.desc(), t.id.desc()),
+    index('tasks_by_context').on(t.tenant, t.caller, t.agent, t.contextId),
+    index('tasks_by_deadline').on(t.tenant, t.deadline).where(sql`deadline is not null and state in (1, 2, 6, 8)`),
+  ],
+)
+
+/** `kind`: 0 the opening Task, 1 a status update, 2 an artifact update. `body` is the canonical StreamResponse, one line. */
+export const taskEvents = pgTable(
+  'task_events',
+  {
+    tenant: text('tenant').notNull(),
+    taskId: uuid('task_id').notNull(),
+    seq: integer('seq').notNull(),
+    kind: smallint('kind').notNull(),
+    body: text('body').notNull(),
+    /** Messages that this event adds to the task's history, a JSON array; null: none. */
+    history: text('history'),
+    /** Request circumstances of a message to the agent (accepted modes, extensions, metadata), JSON; null: none. */
+    request: text('request'),
+    at: instant('at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.tenant, t.taskId, t.seq] })],
+)
+
+export const submissions = pgTable(
+  'submissions',
+  {
+    tenant: text('tenant').notNull(),
+    caller: text('caller').notNull(),
+    agent: text('agent').notNull(),
+    key: text('key').notNull(),
+    hash: text('hash').notNull(),
+    taskId: uuid('task_id').notNull(),
+    createdAt: createdAt(),
+  },
+  (t) => [primaryKey({ columns: [t.tenant, t.caller, t.agent, t.key] })],
+)
+
+/**
+ * The queue. `state` is the index in DELIVERY_STATES. The delivery that opens a task has the task's id, so that the
+ * partial index by task is not on the hot path. `position` orders deliveries of one ordering key: the database's
+ * microseconds for messages, the event's sequence for webhooks.
+ */
+export const deliveries = pgTable(
+  'deliveries',
+  {
+    tenant: text('tenant').notNull(),
+    id: uuid('id').notNull(),
+    kind: text('kind').notNull(),
+    destination: text('destination').notNull(),
+    orderingKey: text('ordering_key').notNull(),
+    position: bigint('position', { mode: 'number' }).notNull(),
+    priority: smallint('priority').notNull().default(2),
+    taskId: uuid('task_id').notNull(),
+    seq: integer('seq').notNull(),
+    configId: text('config_id'),
+    state: smallint('state').notNull(),
+    dueAt: instant('due_at').notNull().defaultNow(),
+    expiresAt: instant('expires_at'),
+    attempt: smallint('attempt').notNull().default(0),
+    /** The fencing token: every write made under a lease carries it. */
+    lease: uuid('lease'),
+    /** The replica that holds the lease; null: an agent that collects, until `leased_until`. */
+    owner: uuid('owner'),
+    leasedUntil: instant('leased_until'),
+    createdAt: createdAt(),
+    settledAt: instant('settled_at'),
+    code: text('code'),
+    reason: text('reason'),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenant, t.id] }),
+    index('deliveries_due').on(t.tenant, t.destination, t.priority, t.dueAt, t.id).where(sql`state = 0`),
+    index('deliveries_in_order').on(t.tenant, t.destination, t.orderingKey, t.position, t.id).where(sql`state = 0`),
+    // One in flight per ordering key, by the database itself: a race between two replicas ends in an error, not in disorder.
+    uniqueIndex('deliveries_in_flight').on(t.tenant, t.destination, t.orderingKey).where(sql`state = 1`),
+    index('deliveries_expiring').on(t.expiresAt).where(sql`state = 0 and expires_at is not null`),
+    index('deliveries_dead').on(t.tenant, t.settledAt).where(sql`state in (3, 5)`),
+    index('deliveries_by_task').on(t.tenant, t.taskId).where(sql`id <> task_id`),
+  ],
+)
+
+/** One row per attempt that is worth explaining: each at a webhook, and each that failed. */
+export const attempts = pgTable(
+  'attempts',
+  {
+    tenant: text('tenant').notNull(),
+    deliveryId: uuid('delivery_id').notNull(),
+    attempt: smallint('attempt').notNull(),
+    taskId: uuid('task_id').notNull(),
+    destination: text('destination').notNull(),
+    endedAt: instant('ended_at').notNull().defaultNow(),
+    durationMs: integer('duration_ms').notNull(),
+    outcome: text('outcome').notNull(),
+    status: integer('status'),
+    code: text('code'),
+    reason: text('reason'),
+    lease: uuid('lease').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenant, t.deliveryId, t.lease] }),
+    index('attempts_by_task').on(t.tenant, t.taskId, t.endedAt),
+  ],
+)
+
+/** `token`, `credentials`, `secret` are sealed (AES-256-GCM, bound to their row). */
+export const pushConfigs = pgTable(
+  'push_configs',
+  {
+    tenant: text('tenant').notNull(),
+    taskId: uuid('task_id').notNull(),
+    id: text('id').notNull(),
+    url: text('url').notNull(),
+    destination: text('destination').notNull(),
+    version: text('version').notNull(),
+    token: text('token'),
+    scheme: text('scheme'),
+    credentials: text('credentials'),
+    secret: text('secret'),
+    createdAt: createdAt(),
+    disabledAt: instant('disabled_at'),
+    disabledReason: text('disabled_reason'),
+  },
+  (t) => [primaryKey({ columns: [t.tenant, t.taskId, t.id] })],
+)
+
+/** `registration` is the document as registered; `card` the upstream's own, canonical; `credentials` sealed. */
+export const agents = pgTable(
+  'agents',
+  {
+    tenant: text('tenant').notNull(),
+    name: text('name').notNull(),
+    owner: text('owner').notNull(),
+    registration: jsonb('registration').notNull(),
+    credentials: text('credentials'),
+    card: jsonb('card'),
+    cardFetchedAt: instant('card_fetched_at'),
+    /** When the fronted card last changed. */
+    modifiedAt: instant('modified_at').notNull().defaultNow(),
+    pausedAt: instant('paused_at'),
+    pausedReason: text('paused_reason'),
+    provisioned: boolean('provisioned').notNull().default(false),
+    createdAt: createdAt(),
+  },
+  (t) => [primaryKey({ columns: [t.tenant, t.name] })],
+)
+
+/** What is known of a destination's health: written at transitions only; while closed its deliveries are not claimed (D24). */
+export const lanes = pgTable(
+  'lanes',
+  {
+    tenant: text('tenant').notNull(),
+    destination: text('destination').notNull(),
+    closedAt: instant('closed_at'),
+    reason: text('reason'),
+    failures: integer('failures').notNull().default(0),
+    probeAt: instant('probe_at'),
+    seenAt: instant('seen_at'),
+  },
+  (t) => [primaryKey({ columns: [t.tenant, t.destination] })],
+)
+
+/** `hash` is SHA-256 of a 256-bit secret; the key itself is shown once and never stored (SR-01). */
+export const apiKeys = pgTable(
+  'api_keys',
+  {
+    id: text('id').primaryKey(),
+    tenant: text('tenant').notNull(),
+    caller: text('caller').notNull(),
+    kind: text('kind').notNull().default('key'),
+    label: text('label').notNull(),
+    permits: text('permits').array().notNull(),
+    agents: text('agents').array(),
+    hash: text('hash').notNull(),
+    createdAt: createdAt(),
+    createdBy: text('created_by').notNull(),
+    expiresAt: instant('expires_at'),
+    revokedAt: instant('revoked_at'),
+    lastUsedAt: instant('last_used_at'),
+  },
+  (t) => [index('api_keys_by_tenant').on(t.tenant, t.createdAt)],
+)
+
+/** One row per process incarnation. Its leases are dead when `until` has passed. */
+export const replicas = pgTable('replicas', {
+  id: uuid('id').primaryKey(),
+  name: text('name').notNull(),
+  startedAt: instant('started_at').notNull().defaultNow(),
+  until: instant('until').notNull(),
+})
+
+/** Append-only: who did what to what. */
+export const audit = pgTable(
+  'audit',
+  {
+    tenant: text('tenant').notNull(),
+    id: uuid('id').notNull(),
+    at: instant('at').notNull().defaultNow(),
+    actor: text('actor').notNull(),
+    action: text('action').notNull(),
+    subject: text('subject').notNull(),
+    detail: jsonb('detail'),
+  },
+  (t) => [primaryKey({ columns: [t.tenant, t.id] })],
+)
