@@ -1,0 +1,153 @@
+/**
+ * The one outbound door. Every call to another host goes through here, and so through the guard: a URL is checked before,
+ * every address a name resolves to is checked in the lookup, and the peer's address is checked after connecting. A guard
+ * in the lookup alone is none: Node does not look up literals, and `http://[::ffff:127.0.0.1]/` goes straight through.
+ */
+import { lookup as systemLookup } from 'node:dns/promises'
+import type { LookupFunction, Socket } from 'node:net'
+import { buildConnector, Pool } from 'undici'
+import { addressRefusal, hostOf, parseAllow, portOf, type UrlRules, urlRefusal } from './addresses.ts'
+import {
+  type EgressFailure,
+  type EgressRequest,
+  type EgressResponse,
+  type EgressStream,
+  openExchange,
+  Refused,
+  readBody,
+} from './exchange.ts'
+
+export type { EgressFailure, EgressRequest, EgressResponse, EgressStream } from './exchange.ts'
+
+export interface Egress {
+  /** Sends, and reads the answer to its end. Never rejects: what goes wrong is a value. Redirects are answers. */
+  request(request: EgressRequest): Promise<EgressResponse | EgressFailure>
+  /** The same up to the headers: for event streams. */
+  open(request: EgressRequest): Promise<EgressStream | EgressFailure>
+  /** The check at registration: why this URL cannot be called, or undefined. */
+  checkUrl(url: string): string | undefined
+  close(): Promise<void>
+}
+
+export interface ResolvedAddress {
+  readonly address: string
+  readonly family: number
+}
+
+export interface EgressOptions {
+  /** `CIDR[:port]`: private networks that may be reached. Throws a TypeError for anything else. */
+  readonly allow: readonly string[]
+  readonly onBlocked?: (host: string, reason: string) => void
+  readonly lookup?: (hostname: string) => Promise<readonly ResolvedAddress[]>
+  readonly httpsOnly?: boolean
+  readonly userAgent?: string
+  readonly connectMs?: number
+  /** Certificates to trust beside the system's, PEM. */
+  readonly ca?: string
+  /** Origins with open connections; the one not used for longest is closed. */
+  readonly originsMax?: number
+  /** Above the 16 calls in flight that one agent gets, with room for its open streams. */
+  readonly connectionsPerOriginMax?: number
+}
+
+export function createEgress(options: EgressOptions): Egress {
+  const { onBlocked, originsMax = 512, httpsOnly = false, userAgent = 'waypost' } = options
+  const rules: UrlRules = { allow: parseAllow(options.allow), httpsOnly }
+  const pools = new Map<string, Pool>()
+  let closed = false
+
+  function poolOf(url: URL): Pool {
+    const known = pools.get(url.origin)
+    const pool = known ?? guardedPool(url, rules, options)
+    pools.delete(url.origin)
+    pools.set(url.origin, pool)
+    for (const [origin, oldest] of pools) {
+      if (pools.size <= originsMax) break
+      pools.delete(origin)
+      // Lets what is running finish; nothing new is sent through it.
+      oldest.close().catch(() => undefined)
+    }
+    return pool
+  }
+
+  async function open(request: EgressRequest): Promise<EgressStream | EgressFailure> {
+    if (closed) return { kind: 'aborted', sent: false, reason: 'shutting down' }
+    const refusal = urlRefusal(request.url, rules)
+    if (refusal) {
+      onBlocked?.(hostFor(request.url), refusal)
+      return { kind: 'blocked', sent: false, reason: refusal }
+    }
+    const url = new URL(request.url)
+    const opened = await openExchange(poolOf(url), url, {
+      ...request,
+      headers: { 'user-agent': userAgent, ...request.headers, 'accept-encoding': 'identity' },
+    })
+    if (opened.kind === 'blocked') onBlocked?.(hostOf(url), opened.reason)
+    return opened
+  }
+
+  return {
+    open,
+    async request(request) {
+      const opened = await open(request)
+      return opened.kind === 'answered' ? readBody(opened) : opened
+    },
+    checkUrl: (url) => urlRefusal(url, rules),
+    async close() {
+      closed = true
+      const open = [...pools.values()]
+      pools.clear()
+      await Promise.all(open.map((pool) => pool.destroy().catch(() => undefined)))
+    },
+  }
+}
+
+const hostFor = (url: string): string => (URL.canParse(url) ? new URL(url).hostname : '').slice(0, 255)
+
+function guardedPool(url: URL, rules: UrlRules, options: EgressOptions): Pool {
+  const { lookup = allAddresses, connectMs = 5_000, connectionsPerOriginMax = 256, ca } = options
+  const port = portOf(url)
+  const connect = buildConnector({ timeout: connectMs, lookup: guardedLookup(lookup, port, rules), ...(ca && { ca }) })
+  return new Pool(url.origin, {
+    connections: connectionsPerOriginMax,
+    pipelining: 1,
+    allowH2: false,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect(target, callback) {
+      connect(target, (...[error, socket]) => {
+        if (error) return callback(error, null)
+        const refusal = addressRefusal((socket as Socket).remoteAddress ?? '', port, rules.allow)
+        if (!refusal) return callback(null, socket as Socket)
+        ;(socket as Socket).destroy()
+        callback(new Refused(refusal), null)
+      })
+    },
+  })
+}
+
+/** `verbatim` keeps the resolver's order; all of it, because one private address among public ones is an attack. */
+const allAddresses = (hostname: string) => systemLookup(hostname, { all: true, verbatim: true })
+
+/** One address that may not be reached refuses the whole answer: which one is tried first is not ours to choose. */
+function guardedLookup(
+  lookup: NonNullable<EgressOptions['lookup']>,
+  port: number,
+  { allow }: UrlRules,
+): LookupFunction {
+  return (hostname, wanted, callback) => {
+    lookup(hostname).then(
+      (addresses) => {
+        const first = addresses[0]
+        if (!first) return callback(Object.assign(new Error('no address'), { code: 'ENOTFOUND' }), '', 0)
+        for (const { address } of addresses) {
+          const refusal = addressRefusal(address, port, allow)
+          if (refusal) return callback(new Refused(`the name resolves to a ${refusal}`), '', 0)
+        }
+        if (wanted.all) callback(null, [...addresses])
+        else callback(null, first.address, first.family)
+      },
+      (error: NodeJS.ErrnoException) => callback(error, '', 0),
+    )
+  }
+}
