@@ -1,0 +1,38 @@
+/** A2A 1.0: the canonical form is this version, so writing is free and reading is a check (DESIGN: one form of everything). */
+import { type OperationName, PARAMS, type Params } from '../../../a2a/operations.ts'
+import { readCard } from '../canonicalCard.ts'
+import type { VersionCodec } from '../codec.ts'
+import { readAs } from '../liberal.ts'
+import { decodeEvent } from './events.ts'
+import { names } from './names.ts'
+import { decodeResult } from './results.ts'
+
+export const v1_0: VersionCodec = {
+  version: '1.0',
+  names,
+  rim: {
+    closesInterrupted: false,
+    streamsRefusals: [],
+    reasons: {},
+    flatErrors: false,
+    solePushConfig: false,
+    mediaType: 'application/a2a+json',
+  },
+  decodeParams: <N extends OperationName>(name: N, json: unknown) =>
+    readAs(PARAMS[name], json ?? {}, 'caller', 'invalid parameters') as Params<N>,
+  encodeResult: (_name, result) => result,
+  encodeEvent: (entry) => entry.json,
+  encodeCard: (card) => card,
+  encodeParams: (_name, params) => params,
+  decodeResult,
+  decodeEvent: (json) => ({ event: decodeEvent(json) }),
+  decodeCard: readCard,
+  encodePush: async (json) => ({ body: json, contentType: 'application/a2a+json' }),
+  decodePush(json) {
+    try {
+      return decodeEvent(json)
+    } catch {
+      return undefined
+    }
+  },
+}
