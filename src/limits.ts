@@ -53,6 +53,12 @@ export const LIMITS = {
   /** How long a 1.0 stream stays open on AUTH_REQUIRED (7.14); INPUT_REQUIRED closes at once. */
   interruptedStreamMs: 5 * MINUTE_MS,
   blockingWaitersMax: 5_000,
+  /** A stream whose message is with a reachable agent opens this late at most, so that a lone Message can be its first event (D15). */
+  firstAnswerMs: 300,
+  /** How long a cancel waits for the agent's word before it answers the task as it is. */
+  cancelWaitMs: 5_000,
+  /** Events between two stored looks at how many tasks wait for an agent. */
+  queueCountEveryMs: 2_000,
   /** Events read from the log in one go by a follower. */
   followPageEvents: 500,
   /** The safety net under the wake-up hints (D7). */

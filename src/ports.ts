@@ -151,7 +151,7 @@ export type FindAnswer =
   /** The agent is sure that there is none. */
   | { kind: 'absent' }
   /** It cannot tell: unreachable, or it has no way to look. */
-  | { kind: 'unclear'; reason: string }
+  | { kind: 'unclear'; reason: string; /** true: nobody answered, so asking later may help. */ unreachable?: boolean }
 export type CancelAnswer =
   | { kind: 'canceled'; task: Task }
   /** It answered with another state: the task goes on, or had already ended. */

@@ -122,8 +122,8 @@ CREATE TABLE "submissions" (
 	"caller" text NOT NULL,
 	"agent" text NOT NULL,
 	"key" text NOT NULL,
-	"hash" text NOT NULL,
 	"task_id" uuid NOT NULL,
+	"seq" integer NOT NULL,
 	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "submissions_tenant_caller_agent_key_pk" PRIMARY KEY("tenant","caller","agent","key")
 );

@@ -24,7 +24,6 @@ export interface NewMessage {
   readonly history: string
   readonly request: string | null
   readonly key: string | null
-  readonly hash: string | null
   readonly deliveryId: string
   readonly kind: string
   readonly destination: string
@@ -38,10 +37,10 @@ const ADD: Statement = {
   write: true,
   text: `
 with live as materialized (
-  select id from tasks where tenant = $1 and id = $2 and caller = $3 and agent = $4 and state = $5 for update
+  select id, last_seq from tasks where tenant = $1 and id = $2 and caller = $3 and agent = $4 and state = $5 for update
 ), claimed as (
-  insert into submissions (tenant, caller, agent, key, hash, task_id)
-  select $1, $3, $4, $11::text, $12, id from live where $11::text is not null
+  insert into submissions (tenant, caller, agent, key, task_id, seq)
+  select $1, $3, $4, $11::text, id, last_seq + 1 from live where $11::text is not null
   on conflict (tenant, caller, agent, key) do nothing
   returning task_id
 ), head as (
@@ -52,9 +51,9 @@ with live as materialized (
   insert into task_events (tenant, task_id, seq, kind, body, history, request) select tenant, id, last_seq, 1, $8, $9, $10 from head
 ), delivery as (
   insert into deliveries (tenant, id, kind, destination, ordering_key, position, priority, task_id, seq, state, expires_at)
-  select tenant, $13::uuid, $14, $15, $16, (extract(epoch from now()) * 1000000)::bigint, $17::smallint, id, last_seq, 0,
-    now() + make_interval(secs => $18::int) from head
-), ${OWED('$13')}
+  select tenant, $12::uuid, $13, $14, $15, (extract(epoch from now()) * 1000000)::bigint, $16::smallint, id, last_seq, 0,
+    now() + make_interval(secs => $17::int) from head
+), ${OWED('$12')}
 select last_seq as "lastSeq", (select array_to_string(array_agg(distinct destination), ' ') from owed) as owed from head`,
 }
 
@@ -78,7 +77,6 @@ export async function addMessage(db: Db, m: NewMessage): Promise<Added | undefin
     m.history,
     m.request,
     m.key,
-    m.hash,
     m.deliveryId,
     m.kind,
     m.destination,

@@ -84,8 +84,9 @@ export const submissions = pgTable(
     caller: text('caller').notNull(),
     agent: text('agent').notNull(),
     key: text('key').notNull(),
-    hash: text('hash').notNull(),
     taskId: uuid('task_id').notNull(),
+    /** The event that holds the message, to compare with. */
+    seq: integer('seq').notNull(),
     createdAt: createdAt(),
   },
   (t) => [primaryKey({ columns: [t.tenant, t.caller, t.agent, t.key] })],

@@ -20,7 +20,6 @@ export interface NewTask {
   readonly deadline: string | null
   /** The idempotency key; null: none. */
   readonly key: string | null
-  readonly hash: string | null
   /** The canonical `{"task":…}`. */
   readonly body: string
   readonly request: string | null
@@ -47,7 +46,6 @@ const NEW_TASK = [
   'statusAt',
   'deadline',
   'key',
-  'hash',
   'body',
   'request',
   'kind',
@@ -67,13 +65,13 @@ const OPEN: Statement = {
   text: `
 with input as materialized (
   select * from unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[],
-    $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::smallint[], $17::uuid[], $18::uuid[],
-    $19::timestamptz[], $20::int[], $21::text[])
-    as i (tenant, id, caller, agent, context_id, trace, status_at, deadline, key, hash, body, request, kind, destination, ordering_key,
+    $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::smallint[], $16::uuid[], $17::uuid[],
+    $18::timestamptz[], $19::int[], $20::text[])
+    as i (tenant, id, caller, agent, context_id, trace, status_at, deadline, key, body, request, kind, destination, ordering_key,
       priority, lease, owner, not_before, ttl_seconds, config)
 ), claimed as (
-  insert into submissions (tenant, caller, agent, key, hash, task_id)
-  select tenant, caller, agent, key, hash, id from input where key is not null
+  insert into submissions (tenant, caller, agent, key, task_id, seq)
+  select tenant, caller, agent, key, id, 1 from input where key is not null
   on conflict (tenant, caller, agent, key) do nothing
   returning task_id
 ), fresh as materialized (
@@ -105,7 +103,7 @@ select id::text from fresh`,
 }
 
 /** Was the task opened by this call, or had its key been used before? */
-export type Opened = { kind: 'opened' } | { kind: 'repeated'; taskId: string; hash: string }
+export type Opened = { kind: 'opened' } | { kind: 'repeated'; taskId: string; seq: number }
 
 export interface Submission {
   readonly tenant: string
@@ -117,14 +115,14 @@ export interface Submission {
 const FIND_SUBMISSION: Statement = {
   name: 'submissions.find',
   write: false,
-  text: 'select task_id::text as "taskId", hash from submissions where tenant = $1 and caller = $2 and agent = $3 and key = $4',
+  text: 'select task_id::text as "taskId", seq from submissions where tenant = $1 and caller = $2 and agent = $3 and key = $4',
 }
 
 export async function findSubmission(
   db: Db,
   { tenant, caller, agent, key }: Submission,
-): Promise<{ taskId: string; hash: string } | undefined> {
-  const [row] = await db.query<{ taskId: string; hash: string }>(FIND_SUBMISSION, [tenant, caller, agent, key])
+): Promise<{ taskId: string; seq: number } | undefined> {
+  const [row] = await db.query<{ taskId: string; seq: number }>(FIND_SUBMISSION, [tenant, caller, agent, key])
   return row
 }
 
