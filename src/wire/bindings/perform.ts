@@ -1,0 +1,98 @@
+/** From decoded parameters to a reply, the same for JSON-RPC and HTTP+JSON. */
+import { A2AError } from '../../a2a/errors.ts'
+import type { OperationName, Params } from '../../a2a/operations.ts'
+import type { TaskPushNotificationConfig } from '../../a2a/push.ts'
+import type { Call, Caller, EventStream, Execute, PresentCard, Reply } from '../../ports.ts'
+import type { Exchange } from './exchange.ts'
+import type { ServiceParameters } from './parameters.ts'
+import type { Streams } from './sse.ts'
+
+export interface Performer {
+  readonly execute: Execute
+  readonly presentCard: PresentCard
+  readonly streams: Streams
+}
+
+/** The circumstances of a request. Its abort signal is made only if somebody looks at it: most operations do not. */
+export function callOf(exchange: Exchange, caller: Caller, parameters: ServiceParameters): Call {
+  const { version: _, ...rest } = parameters
+  const { response } = exchange
+  let controller: AbortController | undefined
+  return {
+    ...rest,
+    agent: exchange.agent,
+    caller,
+    version: exchange.codec.version,
+    binding: exchange.binding,
+    get signal() {
+      if (!controller) {
+        const made = new AbortController()
+        controller = made
+        if (response.destroyed) made.abort()
+        else response.once('close', () => made.abort())
+      }
+      return controller.signal
+    },
+  }
+}
+
+const isStreaming = (name: OperationName): boolean => name === 'SendStreamingMessage' || name === 'SubscribeToTask'
+
+export type Performed = { readonly stream: EventStream; readonly release: () => void } | { readonly result: unknown }
+
+/** Rejects with what Execute rejects with, and with RATE_LIMITED or UNAVAILABLE for a stream that there is no room for. */
+export async function perform<N extends OperationName>(
+  performer: Performer,
+  exchange: Exchange,
+  name: N,
+  params: Params<N>,
+  call: Call,
+): Promise<Performed> {
+  if (call.extensions.length > 0) exchange.activated = await activatedBy(performer, call)
+  if (!isStreaming(name)) return { result: await executeUnary(performer.execute, exchange, name, params, call) }
+  const task = name === 'SubscribeToTask' ? (params as Params<'SubscribeToTask'>).id : undefined
+  const release = performer.streams.admit(call.caller, task)
+  try {
+    const stream = (await performer.execute(name, params, call)) as EventStream
+    return { stream, release }
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+async function executeUnary<N extends OperationName>(
+  execute: Execute,
+  { codec }: Exchange,
+  name: N,
+  params: Params<N>,
+  call: Call,
+): Promise<Reply<N>> {
+  try {
+    return await execute(name, params, call)
+  } catch (error) {
+    const missing = error instanceof A2AError && error.reason === 'TASK_NOT_FOUND'
+    if (!missing || !codec.rim.solePushConfig || name !== 'GetTaskPushNotificationConfig') throw error
+    const config = await soleConfig(execute, params as Params<'GetTaskPushNotificationConfig'>, call)
+    if (!config) throw error
+    return config as Reply<N>
+  }
+}
+
+/** The id that stands for none is the task's own, or `default`: then the oldest config is meant. */
+async function soleConfig(
+  execute: Execute,
+  { taskId, id, tenant }: Params<'GetTaskPushNotificationConfig'>,
+  call: Call,
+): Promise<TaskPushNotificationConfig | undefined> {
+  if (id !== taskId && id !== 'default') return undefined
+  const listed = await execute('ListTaskPushNotificationConfigs', { taskId, ...(tenant && { tenant }) }, call)
+  return listed.configs[0]
+}
+
+/** What was asked for and is offered; the rest is ignored (spec §4.6.3). */
+async function activatedBy({ presentCard }: Performer, call: Call): Promise<readonly string[]> {
+  const presented = await presentCard(call.agent, call.caller)
+  const offered = new Set(presented?.card.capabilities.extensions?.map((extension) => extension.uri))
+  return call.extensions.filter((uri) => offered.has(uri))
+}

@@ -1,0 +1,247 @@
+/**
+ * Server-sent events. One entry is encoded once per version and binding and the same Buffer goes to all its readers; a
+ * reader that does not keep up is let go, because it resumes by its last id and loses nothing.
+ */
+import type { ServerResponse } from 'node:http'
+import { A2AError } from '../../a2a/errors.ts'
+import type { Limits } from '../../limits.ts'
+import type { Binding, Caller, EventStream, StreamEnd, StreamEntry } from '../../ports.ts'
+import type { VersionCodec } from '../versions/codec.ts'
+import { type Exchange, type ExchangeTools, errorText, SECURITY_HEADERS, served, toA2AError } from './exchange.ts'
+
+/** Why a stream ended; the words of `stream.closed`. */
+type Why = StreamEnd | 'disconnected' | 'too slow' | 'stalled' | 'failed'
+
+export interface Streams {
+  /**
+   * Takes a place for one more stream; gives back how to return it, once.
+   * @throws A2AError RATE_LIMITED, or UNAVAILABLE while this server is stopping
+   */
+  admit(caller: Caller, task: string | undefined): () => void
+  /** Answers with the stream's entries until it ends. */
+  open(exchange: Exchange, stream: EventStream, release: () => void): void
+}
+
+interface Reader {
+  readonly response: ServerResponse
+  readonly openedAt: number
+  heardAt: number
+  /** Bytes given to Node so far, and how many of them had left it when we last looked. */
+  given: number
+  taken: number
+  progressAt: number
+  /** When an interrupted stream ends by itself; undefined: it is not interrupted. */
+  endsAt: number | undefined
+  end(why: Why): void
+}
+
+const HEARTBEAT = Buffer.from(': keep-alive\n\n')
+/** Where a cut stream's reader should ask again; spread, so that not all of them come at once. */
+const RETRY_MS = 1_000
+const RETRY_SPREAD_MS = 4_000
+/** Readers are looked after this often. */
+const ROUND_MS = 1_000
+
+const encoded = new WeakMap<StreamEntry, Map<string, Buffer>>()
+
+/** The shared part of a frame. */
+export function sharedBuffer(entry: StreamEntry, codec: VersionCodec, binding: Binding, closing: boolean): Buffer {
+  let buffers = encoded.get(entry)
+  if (!buffers) {
+    buffers = new Map()
+    encoded.set(entry, buffers)
+  }
+  const key = `${codec.version} ${binding} ${closing}`
+  let buffer = buffers.get(key)
+  if (!buffer) {
+    buffer = Buffer.from(`${codec.encodeEvent(entry, binding, closing)}${binding === 'JSONRPC' ? '}' : ''}\n\n`)
+    buffers.set(key, buffer)
+  }
+  return buffer
+}
+
+export function createStreams(tools: ExchangeTools): Streams {
+  const { limits, clock } = tools
+  const counts = { all: 0, callers: new Map<string, number>(), tasks: new Map<string, number>() }
+  const readers = new Set<Reader>()
+  let rounds: AbortController | undefined
+
+  const look = async (signal: AbortSignal) => {
+    const everyMs = Math.min(ROUND_MS, limits.heartbeatMs, limits.streamStallMs)
+    while (!signal.aborted) {
+      await clock.sleep(everyMs, signal)
+      for (const reader of readers) lookAfter(reader, clock.elapsed(), limits, tools.draining())
+    }
+  }
+  const attend = (reader: Reader) => {
+    readers.add(reader)
+    if (rounds) return
+    rounds = new AbortController()
+    void look(rounds.signal)
+  }
+  const leave = (reader: Reader) => {
+    readers.delete(reader)
+    if (readers.size > 0) return
+    rounds?.abort()
+    rounds = undefined
+  }
+  return {
+    admit(caller, task) {
+      if (tools.draining()) throw new A2AError('UNAVAILABLE', 'this server is stopping, ask again')
+      const key = `${caller.tenant}\n${caller.id}`
+      refuseBeyond(counts.all, limits.streamsMax, 'streams are open')
+      refuseBeyond(counts.callers.get(key) ?? 0, limits.streamsPerCallerMax, 'streams are open for this caller')
+      if (task) refuseBeyond(counts.tasks.get(task) ?? 0, limits.streamsPerTaskMax, 'streams are open on this task')
+      const change = (by: number) => {
+        counts.all += by
+        count(counts.callers, key, by)
+        if (task) count(counts.tasks, task, by)
+      }
+      change(1)
+      let held = true
+      return () => {
+        if (held) change(-1)
+        held = false
+      }
+    },
+    open: (exchange, stream, release) => openStream(exchange, stream, { attend, leave, release }),
+  }
+}
+
+function refuseBeyond(now: number, max: number, what: string): void {
+  if (now >= max) throw new A2AError('RATE_LIMITED', `${max} ${what} already`, { retryAfterSeconds: 5 })
+}
+
+function count(counts: Map<string, number>, key: string, by: number): void {
+  const now = (counts.get(key) ?? 0) + by
+  if (now > 0) counts.set(key, now)
+  else counts.delete(key)
+}
+
+interface Attendance {
+  attend(reader: Reader): void
+  leave(reader: Reader): void
+  release(): void
+}
+
+function openStream(exchange: Exchange, stream: EventStream, attendance: Attendance): void {
+  const { response, tools, codec, binding } = exchange
+  const task = stream.taskId ?? ''
+  const now = tools.clock.elapsed()
+  let ended = false
+  const reader: Reader = {
+    response,
+    openedAt: now,
+    heardAt: now,
+    given: 0,
+    taken: 0,
+    progressAt: now,
+    endsAt: undefined,
+    end(why) {
+      if (ended) return
+      ended = true
+      attendance.leave(reader)
+      attendance.release()
+      stream.close()
+      if (why === 'cut') response.write(`retry: ${RETRY_MS + ((now % RETRY_SPREAD_MS) | 0)}\n\n`)
+      if (why === 'too slow' || why === 'stalled') response.destroy()
+      else response.end()
+      tools.signals.emit('stream.closed', { task, binding, why })
+    },
+  }
+  if (response.destroyed) {
+    attendance.release()
+    stream.close()
+    return served(exchange, 'CLIENT_GONE')
+  }
+  startStream(exchange)
+  tools.signals.emit('stream.opened', { task, binding })
+  attendance.attend(reader)
+  response.once('close', () => reader.end('disconnected'))
+  const head = binding === 'JSONRPC' ? `data: {"jsonrpc":"2.0","id":${exchange.idText},"result":` : 'data: '
+  const push = (entry: StreamEntry): boolean => {
+    if (ended || response.destroyed) return false
+    const update = entry.json.startsWith('{"statusUpdate"')
+    const closing = entry.last || (entry.interrupted && update && codec.rim.closesInterrupted)
+    const shared = sharedBuffer(entry, codec, binding, closing)
+    const own = entry.sequence > 0 ? `id: ${entry.sequence}\n${head}` : head
+    give(reader, own, shared, tools.clock.elapsed())
+    if (closing) reader.end(entry.last ? 'finished' : 'interrupted')
+    else if (response.writableLength > tools.limits.streamBufferBytesMax) reader.end('too slow')
+    else {
+      const waitMs = entry.interrupted ? tools.limits.interruptedStreamMs : undefined
+      reader.endsAt = waitMs === undefined ? undefined : tools.clock.elapsed() + waitMs
+    }
+    return !ended
+  }
+  const fail = (cause: unknown) => {
+    response.write(`event: error\ndata: ${errorText(exchange, toA2AError(exchange, cause))}\n\n`)
+    reader.end('failed')
+  }
+  try {
+    stream.open({
+      push(entry) {
+        try {
+          return push(entry)
+        } catch (error) {
+          fail(error)
+          return false
+        }
+      },
+      end: (why) => reader.end(why),
+    })
+  } catch (error) {
+    fail(error)
+  }
+}
+
+/** The head of a stream; its operation counts as served from here on. */
+function startStream(exchange: Exchange): void {
+  const { response, activated } = exchange
+  response.writeHead(200, {
+    ...SECURITY_HEADERS,
+    'Content-Type': 'text/event-stream',
+    'Cache-Control': 'no-cache',
+    'X-Accel-Buffering': 'no',
+    ...(activated.length > 0 && { 'A2A-Extensions': activated.join(', ') }),
+  })
+  response.flushHeaders()
+  served(exchange, 'OK')
+}
+
+/** A refusal as a stream of its own, for versions whose clients demand the media type before they read anything. */
+export function streamRefusal(exchange: Exchange, cause: unknown): void {
+  const error = toA2AError(exchange, cause)
+  exchange.response.writeHead(200, { ...SECURITY_HEADERS, 'Content-Type': 'text/event-stream' })
+  exchange.response.end(`event: error\ndata: ${errorText(exchange, error)}\n\n`)
+  served(exchange, error.reason)
+}
+
+function give(reader: Reader, own: string, shared: Buffer, now: number): void {
+  const { response } = reader
+  response.cork()
+  response.write(own)
+  response.write(shared)
+  response.uncork()
+  reader.given += own.length + shared.length
+  reader.heardAt = now
+}
+
+/** One look at one reader: is it still taking what it is given, is it too old, has it heard from us? */
+function lookAfter(reader: Reader, now: number, limits: Limits, draining: boolean): void {
+  const unsent = reader.response.writableLength
+  const taken = reader.given - unsent
+  if (unsent === 0 || taken > reader.taken) {
+    reader.taken = taken
+    reader.progressAt = now
+  }
+  if (unsent > limits.streamBufferBytesMax) reader.end('too slow')
+  else if (now - reader.progressAt >= limits.streamStallMs) reader.end('stalled')
+  else if (reader.endsAt !== undefined && now >= reader.endsAt) reader.end('interrupted')
+  else if (draining || now - reader.openedAt >= limits.streamAgeMaxMs) reader.end('cut')
+  else if (unsent === 0 && now - reader.heardAt >= limits.heartbeatMs) {
+    reader.response.write(HEARTBEAT)
+    reader.given += HEARTBEAT.length
+    reader.heardAt = now
+  }
+}
