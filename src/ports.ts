@@ -151,7 +151,7 @@ export type FindAnswer =
   /** The agent is sure that there is none. */
   | { kind: 'absent' }
   /** It cannot tell: unreachable, or it has no way to look. */
-  | { kind: 'unclear'; reason: string; /** true: nobody answered, so asking later may help. */ unreachable?: boolean }
+  | { kind: 'unclear'; reason: string /** true: nobody answered, so asking later may help. */; unreachable?: boolean }
 export type CancelAnswer =
   | { kind: 'canceled'; task: Task }
   /** It answered with another state: the task goes on, or had already ended. */
@@ -168,6 +168,8 @@ export interface WebhookPost {
   readonly url: string
   readonly token?: string
   readonly authentication?: AuthenticationInfo
+  /** Standard Webhooks secret of the registration, `whsec_…`; several, separated by spaces, while it is rotated. */
+  readonly secret?: string
   /** The wire version of the registration (D16). */
   readonly version: string
   /** Stable over all attempts: `webhook-id` (P14). */

@@ -1,0 +1,111 @@
+/** Our signature, ES256: on cards (A2A 1.0 §8.4) and on webhook requests (JWT). Receivers get the keys from the JWKS. */
+import {
+  calculateJwkThumbprint,
+  createLocalJWKSet,
+  exportJWK,
+  FlattenedSign,
+  flattenedVerify,
+  generateKeyPair,
+  importJWK,
+  type JSONWebKeySet,
+  type JWK,
+  SignJWT,
+} from 'jose'
+import type { AgentCard, AgentCardSignature } from '../../a2a/agentCard.ts'
+import { canonicalJson } from '../../platform/canonicalJson.ts'
+
+const ALG = 'ES256'
+
+/** A receiver that rejects anything older cannot be fooled by a replay after this time. */
+export const JWT_LIFETIME_SECONDS = 300
+
+export interface WebhookClaims {
+  /** The origin of the receiver's URL. */
+  readonly audience: string
+  /** `webhook-id`. */
+  readonly id: string
+  readonly taskId: string
+  /** base64url SHA-256 of the body. */
+  readonly bodySha256: string
+  readonly now: Date
+}
+
+export interface Signer {
+  /** Public keys only: the one that signs, and during rotation the one before or after it. */
+  jwks(): JSONWebKeySet
+  /** Not to be cached: id and body hash make each one fit one request only. */
+  jwt(claims: WebhookClaims): Promise<string>
+  /** A detached JWS over the RFC 8785 form of a card without its signatures. */
+  jws(card: AgentCard): Promise<AgentCardSignature>
+}
+
+export interface SignerOptions {
+  /** Private keys as JWK, at least one; the first signs. */
+  readonly keys: readonly JWK[]
+  /** `iss`: the gateway's public URL. */
+  readonly issuer: string
+  /** Where the JWKS is served; goes into the card signature's header. */
+  readonly jwksUrl?: string
+}
+
+/** A new private key as JWK, named by its thumbprint (RFC 7638). */
+export async function generateSigningKey(): Promise<JWK> {
+  const { privateKey } = await generateKeyPair(ALG, { extractable: true })
+  const jwk = await exportJWK(privateKey)
+  return { ...jwk, alg: ALG, use: 'sig', kid: await calculateJwkThumbprint(jwk) }
+}
+
+/** Rejects with a TypeError if a key is missing or not an ES256 private key. */
+export async function createSigner({ keys, issuer, jwksUrl }: SignerOptions): Promise<Signer> {
+  const [current] = keys
+  if (!current) throw new TypeError('a signer needs a key')
+  for (const { kty, crv, d } of keys)
+    if (kty !== 'EC' || crv !== 'P-256' || d === undefined) throw new TypeError('a signing key is an ES256 private key')
+  const named = await Promise.all(
+    keys.map(async (jwk) => ({ ...jwk, kid: jwk.kid ?? (await calculateJwkThumbprint(jwk)) })),
+  )
+  const key = await importJWK(current, ALG)
+  const kid = named[0]?.kid as string
+  const published = {
+    keys: named.map(({ kty, crv, x, y, kid }) => ({ kty, crv, x, y, kid, alg: ALG, use: 'sig' }) as JWK),
+  }
+  return {
+    jwks: () => published,
+    jwt: ({ audience, id, taskId, bodySha256, now }) => {
+      const issuedAt = Math.floor(now.getTime() / 1_000)
+      return new SignJWT({ taskId, body_sha256: bodySha256 })
+        .setProtectedHeader({ alg: ALG, kid, typ: 'JWT' })
+        .setIssuer(issuer)
+        .setAudience(audience)
+        .setJti(id)
+        .setIssuedAt(issuedAt)
+        .setExpirationTime(issuedAt + JWT_LIFETIME_SECONDS)
+        .sign(key)
+    },
+    async jws(card) {
+      const header = { alg: ALG, kid, typ: 'JOSE', ...(jwksUrl !== undefined && { jku: jwksUrl }) }
+      const signed = await new FlattenedSign(payloadOf(card)).setProtectedHeader(header).sign(key)
+      return { protected: signed.protected as string, signature: signed.signature }
+    },
+  }
+}
+
+const payloadOf = ({ signatures: _, ...card }: AgentCard): Uint8Array => Buffer.from(canonicalJson(card))
+
+export type CardTrust = 'verified' | 'unsigned' | 'invalid'
+
+/**
+ * Whether one of the card's signatures is by one of these keys. Keys come from the caller's trust store: a `jku` in the
+ * card is an attacker's as likely as its owner's, and is not followed. Symmetric algorithms and `none` do not count.
+ */
+export async function verifyCard(card: AgentCard, trusted: JSONWebKeySet): Promise<CardTrust> {
+  if (!card.signatures?.length) return 'unsigned'
+  const payload = Buffer.from(payloadOf(card)).toString('base64url')
+  const keys = createLocalJWKSet(trusted)
+  for (const { protected: header, signature } of card.signatures) {
+    const options = { algorithms: ['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256'] }
+    const found = await flattenedVerify({ payload, protected: header, signature }, keys, options).catch(() => undefined)
+    if (found) return 'verified'
+  }
+  return 'invalid'
+}

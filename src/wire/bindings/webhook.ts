@@ -1,0 +1,121 @@
+/** Posts one event to one push URL (A2A 1.0 §4.3.3), signed, and says what became of it. */
+import { createHmac } from 'node:crypto'
+import type { Verdict } from '../../delivery.ts'
+import { LIMITS } from '../../limits.ts'
+import type { EgressFailure, EgressStream } from '../../platform/egress.ts'
+import { sha256 } from '../../platform/ids.ts'
+import type { PostWebhook, WebhookPost } from '../../ports.ts'
+import { codecFor } from '../versions/table.ts'
+import type { ClientTools } from './agentClient.ts'
+import { faultOfEgress, retryAfterMs, verdictOf } from './faults.ts'
+import type { Signer } from './signing.ts'
+
+export interface WebhookTools extends ClientTools {
+  readonly sign: Pick<Signer, 'jwt'>
+  readonly userAgent: string
+}
+
+export function createPostWebhook(tools: WebhookTools): PostWebhook {
+  const { egress, clock } = tools
+  return async function postWebhook(post, signal) {
+    const codec = codecFor(post.version)
+    if (!codec)
+      return { kind: 'refused', code: 'FAILED', retry: false, reason: `A2A ${post.version} is not spoken here` }
+    const refusal = egress.checkUrl(post.url)
+    if (refusal) return { kind: 'refused', code: 'EGRESS_BLOCKED', retry: false, reason: refusal }
+    const { body, contentType } = await codec.encodePush(post.json, post.snapshot)
+    const headers = {
+      ...(await headersOf(post, body, tools)),
+      'content-type': contentType,
+      'a2a-version': codec.version,
+    }
+    const began = clock.elapsed()
+    const answer = await egress.open({
+      url: post.url,
+      method: 'POST',
+      headers,
+      body,
+      signal,
+      headersMs: LIMITS.webhookTotalMs,
+      totalMs: LIMITS.webhookTotalMs,
+      idleMs: DRAIN_MS,
+      bytesMax: LIMITS.webhookReplyBytesMax,
+    })
+    const durationMs = Math.round(clock.elapsed() - began)
+    if (answer.kind !== 'answered') return { ...verdictOfFailure(answer), durationMs }
+    await drain(answer)
+    const later = retryAfterMs(answer.headers['retry-after'], clock)
+    return { ...verdictOfStatus(answer.status, later), status: answer.status, durationMs }
+  }
+}
+
+async function headersOf(post: WebhookPost, body: string, { clock, sign, userAgent }: WebhookTools) {
+  const now = clock.now()
+  const timestamp = Math.floor(now.getTime() / 1_000)
+  const audience = new URL(post.url).origin
+  const jwt = await sign.jwt({ audience, id: post.id, taskId: post.taskId, bodySha256: sha256(body), now })
+  const authorization = authorizationOf(post, jwt)
+  const headers: Record<string, string> = {
+    'user-agent': userAgent,
+    'webhook-id': post.id,
+    'webhook-timestamp': String(timestamp),
+    'webhook-seq': String(post.sequence),
+    'webhook-attempt': String(post.attempt),
+    'x-a2a-signature-jwt': jwt,
+    ...(post.gap && { 'webhook-gap': 'true' }),
+    ...(post.secret !== undefined && {
+      'webhook-signature': signaturesOf(post.secret, `${post.id}.${timestamp}.${body}`),
+    }),
+    ...(authorization !== undefined && { authorization }),
+    ...(post.token !== undefined && { 'x-a2a-notification-token': post.token }),
+    ...(post.trace && { traceparent: post.trace.traceparent }),
+    ...(post.trace?.tracestate && { tracestate: post.trace.tracestate }),
+  }
+  return headers
+}
+
+/** Exactly what the registration asks for; Bearer without credentials means: prove it yourself. */
+function authorizationOf({ authentication }: WebhookPost, jwt: string): string | undefined {
+  if (!authentication) return undefined
+  const { scheme, credentials } = authentication
+  if (credentials !== undefined && credentials !== '') return `${scheme} ${credentials}`
+  return scheme.toLowerCase() === 'bearer' ? `Bearer ${jwt}` : undefined
+}
+
+/** Standard Webhooks: one signature for each secret, so that a receiver can rotate; `whsec_` and base64. */
+function signaturesOf(secrets: string, content: string): string {
+  return secrets
+    .split(' ')
+    .filter(Boolean)
+    .map((secret) => {
+      const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64')
+      return `v1,${createHmac('sha256', key).update(content).digest('base64')}`
+    })
+    .join(' ')
+}
+
+/** A reply is read so that the connection can be kept, never shown: it could be an internal service's. */
+async function drain(answer: EgressStream): Promise<void> {
+  for (let piece = 0; piece < DRAIN_PIECES_MAX; piece++) if ((await answer.read()).kind !== 'piece') return
+  answer.close()
+}
+const DRAIN_PIECES_MAX = 4
+/** A receiver that drips its reply does not hold its lane: the status is known. */
+const DRAIN_MS = 1_000
+
+/** At least once: what may have arrived is sent again, under the same `webhook-id`. */
+function verdictOfFailure(failure: EgressFailure): Verdict {
+  const verdict = verdictOf(faultOfEgress(failure))
+  if (verdict.kind !== 'unknown') return verdict
+  return { kind: 'refused', code: 'FAILED', retry: true, reason: verdict.reason }
+}
+
+/** No more than the status: a reply's words would make us an eye into the receiver's network. */
+function verdictOfStatus(status: number, later: number | undefined): Verdict {
+  if (status >= 200 && status < 300) return { kind: 'accepted' }
+  const reason = `HTTP ${status}`
+  if (status === 410) return { kind: 'refused', code: 'GONE', retry: false, reason }
+  const busy = status === 408 || status === 425 || status === 429 || status === 503
+  const wait = (busy || status >= 500) && later !== undefined ? { retryAfterMs: later } : {}
+  return { kind: 'refused', code: busy ? 'BUSY' : 'FAILED', retry: true, reason, ...wait }
+}
