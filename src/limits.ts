@@ -146,6 +146,9 @@ export const LIMITS = {
   /** A verified credential is trusted this long without asking again (SR-09); revocation is seen within it. */
   credentialCacheMs: 5_000,
   credentialCacheMax: 10_000,
+  /** An agent as it was looked up; what another replica changed is seen within it. */
+  agentCacheMs: 1_000,
+  agentCacheMax: 10_000,
   authFailuresPerMinute: 10,
   requestsPerSecond: 2_000,
   agentsPerTenantMax: 10_000,

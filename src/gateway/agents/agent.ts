@@ -1,0 +1,104 @@
+/** What the gateway knows of an agent: the registered document, its policy with every default filled in, the upstream's card. */
+import type { AgentCard } from '../../a2a/agentCard.ts'
+import { LIMITS } from '../../limits.ts'
+import type { AgentRow } from '../../store/agents.ts'
+import type { Connector, Registration } from './registration.ts'
+
+export type { Connector, Registration } from './registration.ts'
+
+export interface AgentPolicy {
+  readonly redelivery: 'atMostOnce' | 'atLeastOnce'
+  readonly idempotency: 'uuid' | 'always' | 'header'
+  readonly whenOffline: 'queue' | 'reject'
+  readonly maxInflight: number
+  readonly maxAttempts: number
+  readonly leaseSeconds: number
+  readonly ttlSeconds: number
+  readonly backoff: { readonly firstMs: number; readonly longestMs: number }
+  readonly visibility: 'public' | 'private'
+  readonly access: 'keys' | 'anonymous'
+}
+
+export interface Agent {
+  readonly tenant: string
+  readonly name: string
+  /** The caller that registered it; an operator may change it too. */
+  readonly owner: string
+  readonly connector: Connector
+  readonly policy: AgentPolicy
+  readonly registration: Registration
+  /** The upstream's own, canonical; absent until it has answered once. */
+  readonly card?: AgentCard
+  readonly cardFetchedAt?: Date
+  /** When the fronted card last changed. */
+  readonly modifiedAt: Date
+  readonly createdAt: Date
+  readonly pausedAt?: Date
+  readonly pausedReason?: string
+  /** It comes from a file in the folder of cards, which is the place to change it. */
+  readonly provisioned: boolean
+  /** Its lane: `agent:<name>`. */
+  readonly destination: string
+  /** Sealed; `Agents.target` opens it. */
+  readonly credentials?: string
+}
+
+export const destinationOf = (name: string): string => `agent:${name}`
+/** What its own token calls itself; the same word as its lane, and no other caller may have it. */
+export const agentCallerId = destinationOf
+/** Where the credentials of an agent stand: sealed for this place, they open nowhere else. */
+export const credentialsPlace = (tenant: string, name: string): string => `${tenant}/agents/${name}/credentials`
+
+/** What each kind does if its registration is silent. */
+const DEFAULTS: Record<Connector['kind'], Pick<AgentPolicy, 'redelivery' | 'maxAttempts' | 'maxInflight'>> = {
+  a2a: { redelivery: 'atMostOnce', maxAttempts: LIMITS.attemptsMax, maxInflight: LIMITS.maxInflight },
+  // Whoever collects is given what he did not settle once more: that is what a lease means.
+  mailbox: { redelivery: 'atLeastOnce', maxAttempts: 5, maxInflight: LIMITS.maxInflight },
+  webhook: { redelivery: 'atMostOnce', maxAttempts: LIMITS.attemptsMax, maxInflight: LIMITS.maxInflight },
+  mcp: { redelivery: 'atMostOnce', maxAttempts: LIMITS.attemptsMax, maxInflight: LIMITS.maxInflight },
+}
+
+export function policyOf(registration: Registration): AgentPolicy {
+  const {
+    connector,
+    idempotency = 'uuid',
+    whenOffline = 'queue',
+    visibility = 'public',
+    access = 'keys',
+  } = registration
+  const { leaseSeconds = 60, ttlSeconds = LIMITS.ttlSeconds } = registration
+  const fallback = DEFAULTS[connector.kind]
+  return {
+    redelivery: registration.redelivery ?? fallback.redelivery,
+    idempotency,
+    whenOffline,
+    maxInflight: registration.maxInflight ?? fallback.maxInflight,
+    maxAttempts: registration.maxAttempts ?? fallback.maxAttempts,
+    leaseSeconds,
+    ttlSeconds,
+    backoff: registration.backoff ?? { firstMs: LIMITS.backoffFirstMs, longestMs: LIMITS.backoffLongestMs },
+    visibility,
+    access,
+  }
+}
+
+export function toAgent(row: AgentRow): Agent {
+  const registration = row.registration as Registration
+  return {
+    tenant: row.tenant,
+    name: row.name,
+    owner: row.owner,
+    connector: registration.connector,
+    policy: policyOf(registration),
+    registration,
+    modifiedAt: new Date(row.modifiedAt),
+    createdAt: new Date(row.createdAt),
+    provisioned: row.provisioned,
+    destination: destinationOf(row.name),
+    ...(row.card && { card: row.card }),
+    ...(row.cardFetchedAt !== null && { cardFetchedAt: new Date(row.cardFetchedAt) }),
+    ...(row.pausedAt !== null && { pausedAt: new Date(row.pausedAt) }),
+    ...(row.pausedReason !== null && { pausedReason: row.pausedReason }),
+    ...(row.credentials !== null && { credentials: row.credentials }),
+  }
+}

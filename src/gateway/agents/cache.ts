@@ -1,0 +1,56 @@
+/** Agents by name, from memory for a moment: a lookup stands in the path of every request. Unknown names are remembered too. */
+import { LIMITS, type Limits } from '../../limits.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { findAgent } from '../../store/agents.ts'
+import type { Db } from '../../store/db.ts'
+import { type Agent, toAgent } from './agent.ts'
+import { AGENT_NAME } from './registration.ts'
+
+export interface AgentCache {
+  find(tenant: string, name: string): Promise<Agent | undefined>
+  forget(tenant: string, name: string): void
+}
+
+export interface CacheTools {
+  readonly db: Db
+  readonly clock: Clock
+  readonly limits?: Partial<Pick<Limits, 'agentCacheMs' | 'agentCacheMax'>>
+}
+
+interface Entry {
+  readonly until: number
+  /** Shared by all who ask meanwhile. */
+  readonly agent: Promise<Agent | undefined>
+}
+
+export function createAgentCache({ db, clock, limits }: CacheTools): AgentCache {
+  const { agentCacheMs, agentCacheMax } = { ...LIMITS, ...limits }
+  const entries = new Map<string, Entry>()
+
+  function load(key: string, tenant: string, name: string): Promise<Agent | undefined> {
+    const agent = findAgent(db, tenant, name).then((row) => row && toAgent(row))
+    const entry = { until: clock.elapsed() + agentCacheMs, agent }
+    entries.delete(key)
+    entries.set(key, entry)
+    for (const oldest of entries.keys()) {
+      if (entries.size <= agentCacheMax) break
+      entries.delete(oldest)
+    }
+    // A failure is not remembered: the next one asks again.
+    agent.catch(() => entries.get(key) === entry && entries.delete(key))
+    return agent
+  }
+
+  return {
+    async find(tenant, name) {
+      const folded = name.toLowerCase()
+      if (!AGENT_NAME.test(folded)) return undefined
+      const key = `${tenant} ${folded}`
+      const entry = entries.get(key)
+      return entry && entry.until > clock.elapsed() ? entry.agent : load(key, tenant, folded)
+    },
+    forget(tenant, name) {
+      entries.delete(`${tenant} ${name}`)
+    },
+  }
+}

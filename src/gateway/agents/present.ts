@@ -1,0 +1,130 @@
+/**
+ * The card of an agent as this gateway fronts it: what the agent says of itself, at our addresses, with what the gateway
+ * can do for it (streams and webhooks come from the log, whether the agent has them or not) and our ways to prove who one is.
+ */
+import type { AgentCard, AgentExtension, AgentInterface, AgentSkill } from '../../a2a/agentCard.ts'
+import type { SecurityRequirement, SecurityScheme } from '../../a2a/security.ts'
+import type { Caller, PresentCard, PresentedCard } from '../../ports.ts'
+import type { Agent } from './agent.ts'
+
+export const STORE_AND_FORWARD = 'urn:x-waypost:store-and-forward:1'
+
+/** One way in, in the order of preference. */
+export interface FrontInterface {
+  readonly binding: string
+  readonly version: string
+  /** Below `<public URL>/agents/<name>/`. */
+  readonly path: string
+  /** An address of its own instead: there the agent is named by the interface's tenant. */
+  readonly url?: string
+}
+
+export interface PresentTools {
+  readonly find: (tenant: string, name: string) => Promise<Agent | undefined>
+  /** Without a trailing slash; known once the listener is bound. */
+  readonly publicUrl: () => string
+  readonly interfaces: readonly FrontInterface[]
+  /** Whose agents callers without credentials see. */
+  readonly publicTenant?: string
+}
+
+export function createPresentCard({
+  find,
+  publicUrl,
+  interfaces,
+  publicTenant = 'default',
+}: PresentTools): PresentCard {
+  // One object per state of the agent, so that its encodings can be kept beside it.
+  const made = new WeakMap<Agent, PresentedCard>()
+  return async (name, caller) => {
+    const agent = await find(caller?.tenant ?? publicTenant, name)
+    if (!agent || !isVisible(agent, caller)) return undefined
+    const known = made.get(agent)
+    if (known) return known
+    const presented = { card: frontedCard(agent, publicUrl(), interfaces), modifiedAt: agent.modifiedAt }
+    made.set(agent, presented)
+    return presented
+  }
+}
+
+/** A private agent is there for those of its tenant who have said who they are. */
+export function isVisible(agent: Agent, caller: Caller | undefined): boolean {
+  if (agent.policy.visibility === 'public') return true
+  if (!caller || caller.kind === 'anonymous' || caller.tenant !== agent.tenant) return false
+  return caller.permits.has('operator') || caller.agents === undefined || caller.agents.has(agent.name)
+}
+
+export function frontedCard(agent: Agent, publicUrl: string, interfaces: readonly FrontInterface[]): AgentCard {
+  const { signatures: _, securitySchemes: __, securityRequirements: ___, ...said } = agent.card ?? cardOf(agent)
+  return {
+    ...said,
+    supportedInterfaces: interfaces.map((way) => interfaceOf(way, agent.name, publicUrl)),
+    capabilities: {
+      streaming: true,
+      pushNotifications: true,
+      extensions: extensionsOf(agent),
+      ...(said.capabilities.extendedAgentCard !== undefined && {
+        extendedAgentCard: said.capabilities.extendedAgentCard,
+      }),
+    },
+    ...(agent.policy.access === 'keys' && { securitySchemes: SCHEMES, securityRequirements: REQUIREMENTS }),
+    // What a skill demands is told in the upstream's schemes, which are not ours to offer.
+    skills: said.skills.map(({ securityRequirements: _, ...skill }) => skill),
+  }
+}
+
+function interfaceOf({ binding, version, path, url }: FrontInterface, name: string, publicUrl: string): AgentInterface {
+  const way = { protocolBinding: binding, protocolVersion: version }
+  return url === undefined ? { url: `${publicUrl}/agents/${name}/${path}`, ...way } : { url, ...way, tenant: name }
+}
+
+const SCHEMES: Record<string, SecurityScheme> = {
+  bearer: { httpAuthSecurityScheme: { scheme: 'Bearer', description: 'A key of this gateway: wp_<id>_<secret>' } },
+  apiKey: {
+    apiKeySecurityScheme: {
+      location: 'header',
+      name: 'X-API-Key',
+      description: 'The same key, in a header of its own',
+    },
+  },
+}
+const REQUIREMENTS: SecurityRequirement[] = [
+  { schemes: { bearer: { list: [] } } },
+  { schemes: { apiKey: { list: [] } } },
+]
+
+function extensionsOf({ card, registration }: Agent): AgentExtension[] {
+  const own: AgentExtension = {
+    uri: STORE_AND_FORWARD,
+    description: 'Messages are kept until the agent takes them; task.metadata tells how far each one is',
+    required: false,
+  }
+  const theirs = (card?.capabilities.extensions ?? registration.extensions ?? []).filter(
+    ({ uri }) => uri !== STORE_AND_FORWARD,
+  )
+  return [own, ...(theirs as AgentExtension[])]
+}
+
+/** As long as the agent has not told its own card, the registration speaks for it. */
+function cardOf({ name, registration }: Agent): AgentCard {
+  const { description = `The agent ${name}`, version = '0', provider, documentationUrl, iconUrl } = registration
+  const { defaultInputModes = ['text/plain'], defaultOutputModes = ['text/plain'] } = registration
+  const skills = (registration.skills ?? []).map(
+    ({ id, name: title = id, description: text = title, tags = [], ...more }) =>
+      ({ ...more, id, name: title, description: text, tags }) as AgentSkill,
+  )
+  return {
+    name,
+    description,
+    supportedInterfaces: [],
+    version,
+    capabilities: {},
+    defaultInputModes,
+    defaultOutputModes,
+    // Clients choose by skills, and verifiers drop empty lists: an agent that names none has the one of its name.
+    skills: skills.length > 0 ? skills : [{ id: name, name, description, tags: ['agent'] }],
+    ...(provider && { provider }),
+    ...(documentationUrl && { documentationUrl }),
+    ...(iconUrl && { iconUrl }),
+  }
+}

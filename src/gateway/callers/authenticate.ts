@@ -1,0 +1,192 @@
+/**
+ * Who is calling. Fails closed: whatever goes wrong here ends in a refusal, never in an empty caller (SR-05).
+ *
+ * A credential that was verified is trusted for a few seconds without asking again, by the hash of it; one that was refused
+ * is remembered as long. Revocation is therefore seen within `credentialCacheMs` everywhere, and at once where it was made.
+ */
+import { isIP } from 'node:net'
+import { A2AError } from '../../a2a/errors.ts'
+import type { HappeningSignals } from '../../happenings.ts'
+import { LIMITS, type Limits } from '../../limits.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { sha256 } from '../../platform/ids.ts'
+import type { Authenticate, Caller, Credentials, Permit } from '../../ports.ts'
+import { type FoundKey, findKey, touchKey } from '../../store/callers.ts'
+import type { Db } from '../../store/db.ts'
+import { isWellFormed, keyIdOf, PERMITS, sameText } from './apiKeys.ts'
+import { createFailureCounter } from './attempts.ts'
+
+export interface AuthenticateTools {
+  readonly db: Db
+  readonly clock: Clock
+  readonly signals: HappeningSignals
+  /** The operator's key of the configuration. */
+  readonly adminKey?: string
+  /** `off`: whoever calls from this machine without credentials is the operator. */
+  readonly auth: 'required' | 'off'
+  /** Whether this agent takes callers without credentials. */
+  readonly isOpen: (tenant: string, agent: string) => Promise<boolean>
+  readonly limits?: Partial<Pick<Limits, 'credentialCacheMs' | 'credentialCacheMax' | 'authFailuresPerMinute'>>
+}
+
+export type Authenticator = Authenticate & {
+  /** Forgets what is known of a key's credential: it was revoked here. */
+  forget(keyId: string): void
+}
+
+const TENANT = 'default'
+export const OPERATOR: Caller = { tenant: TENANT, id: 'operator', kind: 'key', permits: new Set(PERMITS) }
+const LOCAL_OPERATOR: Caller = { ...OPERATOR, kind: 'local' }
+const OPEN_PERMITS: readonly Permit[] = ['send', 'read', 'cancel', 'push']
+/** A token longer than this is none (H-11). */
+const CREDENTIAL_CHARS_MAX = 8_192
+/** A peer that tries key after key is stopped as well, only later: many callers may share its address. */
+const FAILURES_PER_PEER_FACTOR = 10
+
+interface Known {
+  readonly until: number
+  readonly keyId: string
+  /** undefined: refused. */
+  readonly caller?: Caller
+}
+
+export function createAuthenticate(tools: AuthenticateTools): Authenticator {
+  const { clock, signals, adminKey, auth, isOpen } = tools
+  const limits = { ...LIMITS, ...tools.limits }
+  const cache = createCache(limits.credentialCacheMax)
+  const failures = createFailureCounter(clock, limits.authFailuresPerMinute)
+  const peerFailures = createFailureCounter(clock, limits.authFailuresPerMinute * FAILURES_PER_PEER_FACTOR)
+  const verify = createVerify(tools, limits.credentialCacheMs, cache)
+
+  function refuse(remote: string, keyId: string, reason: string): never {
+    failures.add(`${remote} ${keyId}`)
+    peerFailures.add(remote)
+    signals.emit('auth.refused', { remote, reason })
+    // The same words whatever was wrong (SR-03).
+    throw new A2AError('UNAUTHENTICATED', 'a valid key is needed')
+  }
+
+  async function withCredential(text: string, remote: string): Promise<Caller> {
+    const hash = sha256(text)
+    const known = cache.get(hash, clock.elapsed())
+    if (known?.caller) return known.caller
+    if (adminKey !== undefined && sameText(text, adminKey)) {
+      cache.set(hash, { until: clock.elapsed() + limits.credentialCacheMs, keyId: 'operator', caller: OPERATOR })
+      return OPERATOR
+    }
+    const keyId = (isWellFormed(text) && keyIdOf(text)) || '-'
+    const wait = failures.blockedFor(`${remote} ${keyId}`) || peerFailures.blockedFor(remote)
+    if (wait > 0) {
+      signals.emit('auth.refused', { remote, reason: 'too many failures' })
+      throw new A2AError('RATE_LIMITED', 'too many failed attempts', { retryAfterSeconds: wait })
+    }
+    if (known || keyId === '-') return refuse(remote, keyId, known ? 'refused before' : 'malformed')
+    return (await verify(text, hash, keyId)) ?? refuse(remote, keyId, 'unknown, revoked or expired')
+  }
+
+  async function withoutCredential({ agent, remote }: Credentials): Promise<Caller> {
+    if (auth === 'off' && isLoopbackAddress(remote)) return LOCAL_OPERATOR
+    if (agent !== undefined && (await isOpen(TENANT, agent))) {
+      const agents = new Set([agent.toLowerCase()])
+      return { tenant: TENANT, id: 'anonymous', kind: 'anonymous', permits: new Set(OPEN_PERMITS), agents }
+    }
+    signals.emit('auth.refused', { remote, reason: 'none given' })
+    throw new A2AError('UNAUTHENTICATED', 'a valid key is needed')
+  }
+
+  const authenticate: Authenticate = async (credentials) => {
+    try {
+      const text = credentialOf(credentials)
+      if (text === undefined) return await withoutCredential(credentials)
+      return await withCredential(text, credentials.remote)
+    } catch (error) {
+      if (error instanceof A2AError) throw error
+      // The store, or a bug: nobody passes, and it is not the caller's fault.
+      const reason = (error as Error)?.message ?? 'unknown'
+      signals.emit('service.failed', { service: 'authenticate', error: reason })
+      throw new A2AError('UNAVAILABLE', 'credentials cannot be checked now', { retryAfterSeconds: 1 })
+    }
+  }
+  return Object.assign(authenticate, { forget: cache.forget })
+}
+
+/** The one credential; undefined: none was given. Throws for two, and for what is none. */
+function credentialOf({ authorization, apiKey }: Credentials): string | undefined {
+  // Node joins repeated headers by a comma, which no key has.
+  if ((authorization !== undefined && apiKey !== undefined) || apiKey?.includes(','))
+    throw new A2AError('INVALID_REQUEST', 'one credential per request: Authorization or X-API-Key')
+  if (authorization === undefined) return apiKey?.slice(0, CREDENTIAL_CHARS_MAX)
+  // What is no bearer token becomes a credential that cannot be right, and is counted as such.
+  return /^Bearer +([^\s,]+) *$/i.exec(authorization.slice(0, CREDENTIAL_CHARS_MAX))?.[1] ?? ''
+}
+
+/** Asks the store, once for all who ask at the same time. */
+function createVerify({ db, clock }: AuthenticateTools, cacheMs: number, cache: CredentialCache) {
+  const running = new Map<string, Promise<Caller | undefined>>()
+
+  async function look(text: string, hash: string, keyId: string): Promise<Caller | undefined> {
+    const askedAt = clock.elapsed()
+    const generation = cache.generation()
+    const found = await findKey(db, keyId)
+    const same = sameText(found?.hash ?? '', sha256(text))
+    const caller = found?.live && same ? callerOf(found) : undefined
+    const trustMs = Math.min(cacheMs, (caller && found?.expiresInMs) ?? cacheMs)
+    // Revoked here while we asked: what was read may be older than that.
+    if (cache.generation() === generation)
+      cache.set(hash, { until: askedAt + trustMs, keyId, ...(caller && { caller }) })
+    if (caller && found?.unseen) void touchKey(db, keyId).catch(() => {})
+    return caller
+  }
+
+  return (text: string, hash: string, keyId: string): Promise<Caller | undefined> => {
+    const known = running.get(hash)
+    if (known) return known
+    const looking = look(text, hash, keyId).finally(() => running.delete(hash))
+    running.set(hash, looking)
+    return looking
+  }
+}
+
+function callerOf({ tenant, caller, kind, permits, agents }: FoundKey): Caller {
+  return { tenant, id: caller, kind, permits: new Set(permits), ...(agents && { agents: new Set(agents) }) }
+}
+
+interface CredentialCache {
+  get(hash: string, now: number): Known | undefined
+  set(hash: string, known: Known): void
+  forget(keyId: string): void
+  /** Moves with each `forget`. */
+  generation(): number
+}
+
+function createCache(entriesMax: number): CredentialCache {
+  const entries = new Map<string, Known>()
+  let generation = 0
+  return {
+    get(hash, now) {
+      const known = entries.get(hash)
+      if (!known || known.until > now) return known
+      entries.delete(hash)
+      return undefined
+    },
+    set(hash, known) {
+      entries.delete(hash)
+      entries.set(hash, known)
+      for (const oldest of entries.keys()) {
+        if (entries.size <= entriesMax) break
+        entries.delete(oldest)
+      }
+    },
+    forget(keyId) {
+      generation++
+      for (const [hash, known] of entries) if (known.keyId === keyId) entries.delete(hash)
+    },
+    generation: () => generation,
+  }
+}
+
+/** `127.0.0.0/8`, `::1`, and the former as Node shows it on a dual socket. */
+export function isLoopbackAddress(address: string): boolean {
+  const plain = address.replace(/^::ffff:/i, '')
+  return plain === '::1' || (isIP(plain) === 4 && plain.startsWith('127.'))
+}
