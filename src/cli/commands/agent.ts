@@ -1,0 +1,106 @@
+/** `agent add|list|show|probe|pause|resume|drain|remove`: one management route each. */
+import { readFileSync } from 'node:fs'
+import { resolveAgent } from '../agentRef.ts'
+import { CliError, usage } from '../errors.ts'
+import type { Invocation, Run } from '../invocation.ts'
+import { type AgentRecord, agentRecords } from '../records.ts'
+import { agentTable, recordFields } from '../tables.ts'
+
+const path = (name: string | undefined): string =>
+  `/v1/agents/${encodeURIComponent((name ?? '').replace(/^@/, '').toLowerCase())}`
+
+export const list: Run = async (call) => {
+  const query = { q: call.option('query'), skill: call.option('skill'), tag: call.option('tag') }
+  const answer = await call.gateway.get('/v1/agents', { ...query, ...(call.has('available') && { available: true }) })
+  const agents = agentRecords(answer)
+  if (call.out.json) call.out.document(answer)
+  else {
+    agentTable(agents, call)
+    if (agents.length === 0) call.out.note(`register one: ${call.program} agent add https://agent.example.test`)
+  }
+  return 0
+}
+
+export const show: Run = async (call) => told(await call.gateway.get(path(call.args[0])), call)
+
+export const remove: Run = async (call) => {
+  const name = call.args[0] as string
+  if (!call.has('yes') && !call.has('dry-run')) {
+    throw usage(
+      `removing ${name} ends its waiting tasks; say that you mean it`,
+      `${call.program} agent remove ${name} --yes`,
+    )
+  }
+  if (call.has('dry-run')) {
+    const { queued = 0 } = (await call.gateway.get(path(name))) as AgentRecord
+    return told({ agent: name, wouldEnd: queued }, call)
+  }
+  const answer = await call.gateway.send('DELETE', path(name))
+  if (call.out.json) call.out.document(answer)
+  else call.out.fields([['Removed', name]])
+  return 0
+}
+
+/** probe, pause, resume and drain differ in their last word only. */
+export const verb =
+  (name: 'probe' | 'pause' | 'resume' | 'drain'): Run =>
+  async (call) =>
+    told(await call.gateway.send('POST', `${path(call.args[0])}/${name}`), call)
+
+export const add: Run = async (call) =>
+  told(await call.gateway.send('POST', '/v1/agents', await registration(call)), call)
+
+function told(answer: unknown, call: Invocation): number {
+  if (call.out.json) call.out.document(answer)
+  else recordFields(answer, call)
+  return 0
+}
+
+/** The registration document: a file as it is, or made of the address and the flags. */
+async function registration(call: Invocation): Promise<Record<string, unknown>> {
+  const ref = call.args[0] as string
+  if (ref.endsWith('.json') && !ref.includes('://')) return readDocument(ref)
+  const policy = {
+    ...(call.option('redelivery') && { redelivery: call.option('redelivery') }),
+    ...(call.option('description') && { description: call.option('description') }),
+    ...(call.option('max-inflight') && { maxInflight: Number(call.option('max-inflight')) }),
+    ...(call.option('access') && { access: call.option('access') }),
+  }
+  if (call.has('mailbox')) return { name: ref, connector: { kind: 'mailbox' }, ...policy }
+  const url = /^https?:\/\//.test(ref) ? ref : `http://${ref}`
+  if (!URL.canParse(url)) throw usage(`${ref} is neither an address nor a .json document`)
+  const name = call.option('name') ?? (await nameOf(url, call))
+  return { name, connector: { kind: 'a2a', url }, ...policy }
+}
+
+function readDocument(file: string): Record<string, unknown> {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
+  } catch (error) {
+    throw usage(`${file} cannot be used: ${(error as Error).message}`, 'its form is told in agent-cards/README.md')
+  }
+}
+
+/** The card's name as an agent's name, if it is up; else the first label of its host. */
+async function nameOf(url: string, call: Invocation): Promise<string> {
+  try {
+    const { card } = await resolveAgent(url, { http: call.http, gateway: call.gateway, headers: {} })
+    const name = agentName(String(card.name ?? ''))
+    if (name) return name
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error
+    call.out.note(`note: ${error.message}; it is registered all the same, and its card fetched when it answers`)
+  }
+  const host = new URL(url).hostname
+  const label = /^[\d.]+$|^localhost$|:/.test(host) ? '' : agentName(host.split('.')[0] ?? '')
+  if (label) return label
+  throw usage('what should it be called? its card cannot be read, and its address has no name in it', '--name invoices')
+}
+
+export const agentName = (text: string): string =>
+  text
+    .toLowerCase()
+    .normalize('NFKD')
+    .replace(/[^a-z0-9_.-]+/g, '-')
+    .replace(/^[^a-z0-9]+|[-_.]+$/g, '')
+    .slice(0, 63)

@@ -1,0 +1,181 @@
+/** `send`: starts or continues a task, and by default waits for what becomes of it. */
+import { readFileSync } from 'node:fs'
+import { basename, extname } from 'node:path'
+import type { SendMessageRequest, SendMessageResponse } from '../../a2a/operations.ts'
+import type { Part } from '../../a2a/parts.ts'
+import type { Message, TaskState } from '../../a2a/tasks.ts'
+import { uuidv7 } from '../../platform/ids.ts'
+import type { A2AClient } from '../a2aClient.ts'
+import { usage } from '../errors.ts'
+import type { Invocation, PartFlag, Run } from '../invocation.ts'
+import {
+  deliveryText,
+  follow,
+  noteOutcome,
+  outcomeExitCode,
+  renderEvent,
+  renderMessage,
+  renderTask,
+  renderView,
+  type StreamView,
+  stateName,
+} from '../render.ts'
+import { isSettled, resumingStream, waitForTask } from '../waiting.ts'
+
+export const send: Run = async (call) => {
+  const message = messageOf(call)
+  const client = await call.agent()
+  const request: SendMessageRequest = {
+    message,
+    configuration: { ...(call.has('async') && { returnImmediately: true }) },
+    ...metadataOf(call),
+  }
+  if (call.has('stream') && client.agent.card.capabilities?.streaming) return streamed(client, request, call)
+  if (call.has('stream')) call.out.note('note: this agent does not stream; its answer comes in one piece')
+  return unary(client, request, call)
+}
+
+async function unary(client: A2AClient, request: SendMessageRequest, call: Invocation): Promise<number> {
+  let answer: SendMessageResponse = await client.call('SendMessage', request)
+  const { out, program } = call
+  if ('task' in answer && !call.has('async') && !isSettled(answer.task.status.state)) {
+    const { id, status } = answer.task
+    const where = deliveryText(answer.task, call) ?? stateName(status.state)
+    out.note(
+      `task ${id}: ${where}; waiting (^C leaves it running: ${program} task get --wait -a ${client.agent.ref} ${id})`,
+    )
+    answer = { task: await waitForTask(client, answer.task, call) }
+  }
+  if (out.json) {
+    if (call.has('stream')) out.line(answer)
+    else out.document(answer)
+  } else if ('task' in answer) renderTask(answer.task, client.agent.ref, call)
+  else renderMessage('Message', answer.message, out)
+  return 'task' in answer ? ended(answer.task.status.state, call) : 0
+}
+
+async function streamed(client: A2AClient, request: SendMessageRequest, call: Invocation): Promise<number> {
+  let view: StreamView = {}
+  let lastWasState = false
+  const events = resumingStream(client, client.stream('SendStreamingMessage', request), call)
+  for await (const { event } of events) {
+    view = follow(view, event)
+    lastWasState = !('artifactUpdate' in event)
+    if (call.out.json) call.out.line(event)
+    else renderEvent(event, client.agent.ref, call)
+  }
+  if (!lastWasState && !call.out.json) renderView(view, call.out)
+  return view.state ? ended(view.state, call) : 0
+}
+
+function ended(state: TaskState, call: Invocation): number {
+  noteOutcome(state, call.out)
+  return call.has('exit-status') ? outcomeExitCode(state) : 0
+}
+
+function messageOf(call: Invocation): Message {
+  const parts = partsOf(call.parts)
+  const words = call.args.join(' ')
+  if (words) parts.push({ text: words })
+  if (parts.length === 0) throw usage('what should be sent?', `${call.program} send -a @echo --text "hello"`)
+  const taskId = call.option('task-id') ?? call.option('task')
+  const contextId = call.option('context-id') ?? call.option('context')
+  return {
+    // A UUID, so that a gateway that knows this message already answers with the task it has made of it.
+    messageId: call.option('message-id') ?? uuidv7(),
+    role: 'ROLE_USER',
+    parts,
+    ...(taskId && { taskId }),
+    ...(contextId && { contextId }),
+  }
+}
+
+function metadataOf(call: Invocation): { metadata?: Record<string, unknown> } {
+  const text = call.option('metadata')
+  if (text === undefined) return {}
+  const json = parseJson(text, '--metadata')
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw usage('--metadata: a JSON object is needed')
+  return { metadata: json as Record<string, unknown> }
+}
+
+/** The flags in their order; --media-type belongs to the part before it. */
+export function partsOf(flags: readonly PartFlag[]): Part[] {
+  const parts: Part[] = []
+  for (const { flag, value } of flags) {
+    if (flag !== 'media-type') {
+      parts.push(MAKE[flag](value))
+      continue
+    }
+    const part = parts.at(-1)
+    if (!part)
+      throw usage(
+        '--media-type stands behind the part that it describes',
+        '--file report.bin --media-type application/pdf',
+      )
+    parts[parts.length - 1] = { ...part, mediaType: value }
+  }
+  return parts
+}
+
+const MAKE: Readonly<Record<'text' | 'file' | 'data', (value: string) => Part>> = {
+  text: (text) => ({ text }),
+  file: (value) => (/^[a-z][a-z0-9+.-]+:\/\//i.test(value) ? fileByUrl(value) : fileByContent(value)),
+  data: (value) => ({ data: parseJson(readInput(value, '--data'), `--data ${value}`) }),
+}
+
+/** A URL is passed on as a reference; the agent fetches it, not we. */
+const fileByUrl = (url: string): Part => ({
+  url,
+  filename: basename(new URL(url).pathname) || 'file',
+  ...mediaTypeOf(url),
+})
+
+const fileByContent = (path: string): Part => ({
+  raw: readBytes(path, '--file').toString('base64'),
+  filename: path === '-' ? 'stdin' : basename(path),
+  ...mediaTypeOf(path),
+})
+
+const MEDIA_TYPES: Readonly<Record<string, string>> = {
+  '.txt': 'text/plain',
+  '.md': 'text/markdown',
+  '.csv': 'text/csv',
+  '.html': 'text/html',
+  '.json': 'application/json',
+  '.xml': 'application/xml',
+  '.pdf': 'application/pdf',
+  '.zip': 'application/zip',
+  '.png': 'image/png',
+  '.jpg': 'image/jpeg',
+  '.jpeg': 'image/jpeg',
+  '.gif': 'image/gif',
+  '.webp': 'image/webp',
+  '.svg': 'image/svg+xml',
+  '.mp3': 'audio/mpeg',
+  '.wav': 'audio/wav',
+  '.mp4': 'video/mp4',
+}
+
+const mediaTypeOf = (path: string) => ({
+  mediaType: MEDIA_TYPES[extname(path).toLowerCase()] ?? 'application/octet-stream',
+})
+
+const readInput = (path: string, flag: string): string => readBytes(path, flag).toString('utf8')
+
+/** `-` is standard input. */
+function readBytes(path: string, flag: string): Buffer {
+  try {
+    return readFileSync(path === '-' ? 0 : path)
+  } catch (error) {
+    throw usage(`${flag}: ${path} cannot be read: ${(error as Error).message}`)
+  }
+}
+
+function parseJson(text: string, what: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw usage(`${what}: not JSON: ${(error as Error).message}`)
+  }
+}

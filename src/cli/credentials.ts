@@ -1,0 +1,107 @@
+/**
+ * What the command line takes from its surroundings: environment, dotenv files, the data directory. Besides `config.ts`
+ * this is the only file that looks at `process.env`.
+ *
+ * Files are found as git finds its own: `~/.config/a2a-cli/.env`, then the nearest `.env` upwards, or the one given by
+ * `--config`. A variable of the environment beats the same name in a file.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { parseEnv } from 'node:util'
+import { CliError } from './errors.ts'
+
+export interface Surroundings {
+  /** A variable's value and where it came from; undefined when it is nowhere. */
+  lookup(name: string): { value: string; source: string } | undefined
+  get(name: string): string | undefined
+}
+
+/** Only these names are taken from files: a project's own .env belongs to the project. */
+const OURS = /^(A2ACLI_|WAYPOST_)|^(PUBLIC_URL|PORT|DATABASE_URL)$/
+
+function readEnvFile(path: string): Record<string, string | undefined> {
+  return parseEnv(readFileSync(path, 'utf8')) as Record<string, string | undefined>
+}
+
+function nearestEnvFile(from: string): string | undefined {
+  for (let folder = resolve(from); ; folder = dirname(folder)) {
+    const path = join(folder, '.env')
+    if (existsSync(path)) return path
+    if (dirname(folder) === folder) return undefined
+  }
+}
+
+/** `explicit` is the file given by --config, which must exist. */
+export function surroundings(explicit?: string, env: NodeJS.ProcessEnv = process.env): Surroundings {
+  if (explicit !== undefined && !existsSync(explicit)) {
+    throw new CliError('A2ACLI_ERR_USAGE', `--config: there is no file ${explicit}`)
+  }
+  const local = explicit ?? nearestEnvFile('.')
+  const global = join(env.XDG_CONFIG_HOME ?? join(env.HOME ?? homedir(), '.config'), 'a2a-cli', '.env')
+  const files = [local, global].flatMap((path) =>
+    path && existsSync(path) ? [{ path, values: readEnvFile(path) }] : [],
+  )
+  const lookup: Surroundings['lookup'] = (name) => {
+    const value = env[name]
+    if (value !== undefined && value !== '') return { value, source: `env ${name}` }
+    if (!OURS.test(name)) return undefined
+    for (const file of files) {
+      const inFile = file.values[name]
+      if (inFile !== undefined && inFile !== '') return { value: inFile, source: `${file.path} ${name}` }
+    }
+    return undefined
+  }
+  return { lookup, get: (name) => lookup(name)?.value }
+}
+
+/** How this program was called, for the commands in hints: `./waypost` in the checkout, `waypost` when installed. */
+export const programName = (env: NodeJS.ProcessEnv = process.env): string => env.WAYPOST_SELF ?? 'waypost'
+
+/** Whether colours and progress are unwanted, whatever the terminal (no-color.org; CI sets CI). */
+export const plainWanted = (env: NodeJS.ProcessEnv = process.env): boolean =>
+  Boolean(env.NO_COLOR) || Boolean(env.CI) || env.TERM === 'dumb'
+
+export const DEFAULT_GATEWAY = 'http://localhost:4280'
+
+/** Where the gateway is: --gateway, WAYPOST_URL, else what a gateway with the same settings would call itself. */
+export function gatewayUrl(flag: string | undefined, around: Surroundings): { url: string; source: string } {
+  const named = flag
+    ? { value: flag, source: 'flag --gateway' }
+    : (around.lookup('WAYPOST_URL') ?? around.lookup('PUBLIC_URL'))
+  const port = around.lookup('PORT')
+  const found = named ?? (port ? { value: `http://localhost:${port.value}`, source: port.source } : undefined)
+  const url = (found?.value ?? DEFAULT_GATEWAY).replace(/\/+$/, '')
+  if (!URL.canParse(url) || !/^https?:/.test(url)) {
+    throw new CliError('A2ACLI_ERR_USAGE', `the gateway's address must be an http(s) URL, not ${url}`, {
+      hint: 'for example: --gateway http://localhost:4280',
+    })
+  }
+  return { url, source: found?.source ?? 'default' }
+}
+
+export interface GatewayKey {
+  readonly key: string
+  readonly source: string
+}
+
+/** The key for the gateway: --key, WAYPOST_KEY, A2ACLI_API_KEY, else the operator's key in the data directory. */
+export function gatewayKey(flag: string | undefined, around: Surroundings): GatewayKey | undefined {
+  if (flag) return { key: flag, source: 'flag --key' }
+  for (const name of ['WAYPOST_KEY', 'A2ACLI_API_KEY', 'WAYPOST_ADMIN_KEY']) {
+    const found = around.lookup(name)
+    if (found) return { key: found.value, source: found.source }
+  }
+  const path = join(around.get('WAYPOST_DATA') ?? './.waypost', 'admin.key')
+  try {
+    return { key: readFileSync(path, 'utf8').trim(), source: path }
+  } catch {
+    // Not there, or not ours to read: the gateway will say that it wants a key, and the hint says where from.
+    return undefined
+  }
+}
+
+/** For development only, on the user's explicit word; Node reads it at every connect. */
+export function allowInsecureTls(): void {
+  process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
+}

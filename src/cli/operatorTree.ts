@@ -1,0 +1,243 @@
+/** The operator's verbs: one management route each, and what runs on this machine. */
+import { SETTINGS, type Setting } from '../config.ts'
+import type { CommandRow, OptionRow } from './commandRow.ts'
+
+const GATEWAY = 'Gateway:'
+const REPAIR = 'Looking and mending:'
+
+const agent = async () => import('./commands/agent.ts')
+const key = async () => import('./commands/key.ts')
+const deliveries = async () => import('./commands/deliveries.ts')
+
+const YES: OptionRow = ['--yes', 'do not ask']
+const DRY: OptionRow = ['--dry-run', 'only tell what would be done']
+
+const verb = (name: 'probe' | 'pause' | 'resume' | 'drain', about: string): CommandRow => ({
+  path: `agent ${name}`,
+  args: '<name>',
+  group: GATEWAY,
+  about,
+  examples: [`agent ${name} invoices`],
+  run: async () => (await agent()).verb(name),
+})
+
+const AGENTS: readonly CommandRow[] = [
+  {
+    path: 'agent add',
+    args: '<url|name|file.json>',
+    group: GATEWAY,
+    about: 'register an agent; it need not be up',
+    options: [
+      ['--name <name>', 'its name here (default: from its card)'],
+      ['--mailbox', 'an agent without a server: it collects its tasks itself'],
+      ['--description <text>', 'what it does, until its own card is known'],
+      ['--redelivery <policy>', 'atMostOnce or atLeastOnce'],
+      ['--max-inflight <n>', 'tasks side by side'],
+      ['--access <who>', 'keys or anonymous'],
+    ],
+    examples: [
+      'agent add https://agent.example.test --name invoices',
+      'agent add shout --mailbox',
+      'agent add agent-cards/echo.json',
+    ],
+    run: async () => (await agent()).add,
+  },
+  {
+    path: 'agent list',
+    group: GATEWAY,
+    about: 'agents, who is online, what waits',
+    options: [
+      ['--query <text>', 'only those that match'],
+      ['--skill <id>', 'only those with this skill'],
+      ['--tag <tag>', 'only those with this tag'],
+      ['--available', 'only those that can take work now'],
+    ],
+    examples: ['agent list', 'agent list -o wide'],
+    run: async () => (await agent()).list,
+  },
+  {
+    path: 'agent show',
+    args: '<name>',
+    group: GATEWAY,
+    about: 'everything about one agent',
+    examples: ['agent show invoices'],
+    run: async () => (await agent()).show,
+  },
+  verb('probe', 'look now whether it answers'),
+  verb('pause', 'accept its messages, but do not deliver them'),
+  verb('resume', 'deliver again'),
+  verb('drain', 'finish what is queued, accept nothing new'),
+  {
+    path: 'agent remove',
+    args: '<name>',
+    group: GATEWAY,
+    about: 'remove an agent',
+    options: [YES, DRY],
+    examples: ['agent remove invoices --yes'],
+    run: async () => (await agent()).remove,
+  },
+]
+
+const KEYS: readonly CommandRow[] = [
+  {
+    path: 'key create',
+    args: '[name]',
+    group: GATEWAY,
+    about: 'make a key; its secret is shown once',
+    options: [
+      ['--permits <list>', 'send,read,cancel,push or operator'],
+      ['--agents <list>', 'only these agents (default: all)'],
+      ['--expires <duration>', 'ends by itself (30d)'],
+    ],
+    examples: ['key create billing --permits send,read --agents invoices'],
+    run: async () => (await key()).create,
+  },
+  { path: 'key list', group: GATEWAY, about: 'keys, without their secrets', run: async () => (await key()).list },
+  {
+    path: 'key revoke',
+    args: '<id>',
+    group: GATEWAY,
+    about: 'end a key',
+    options: [YES],
+    examples: ['key revoke ID --yes'],
+    run: async () => (await key()).revoke,
+  },
+]
+
+const FILTER: readonly OptionRow[] = [
+  ['--agent <name>', 'only those of this agent'],
+  ['--task <id>', 'only those of this task'],
+]
+const KIND: OptionRow = ['--kind <kind>', 'only a2a, mailbox, webhook or mcp']
+const LIMIT: OptionRow = ['--limit <n>', 'how many']
+
+const DELIVERIES: readonly CommandRow[] = [
+  {
+    path: 'dlq list',
+    group: REPAIR,
+    about: 'dead letters: what will not be tried again by itself',
+    options: [...FILTER, KIND, LIMIT],
+    run: async () => (await deliveries()).listDead,
+  },
+  {
+    path: 'dlq show',
+    args: '<delivery>',
+    group: REPAIR,
+    about: 'everything about one delivery',
+    run: async () => (await deliveries()).show,
+  },
+  {
+    path: 'dlq replay',
+    args: '[delivery...]',
+    group: REPAIR,
+    about: 'try dead letters anew, by id or by filter',
+    options: [...FILTER, KIND, ['--all', 'all of them'], YES, DRY],
+    examples: ['dlq replay ID', 'dlq replay --agent @invoices --dry-run', 'dlq replay --all --yes'],
+    run: async () => (await deliveries()).replay,
+  },
+  {
+    path: 'webhook listen',
+    group: REPAIR,
+    about: 'receive webhooks on this machine and check their signatures',
+    options: [
+      ['--task <id>', 'register for this task'],
+      ['--agent <name>', 'register for every unfinished task of this agent, those to come included'],
+      ['-a, --agent-card <ref>', 'the agent of the task, if it is not of this gateway'],
+      ['--forward-to <url>', 'pass every event on'],
+      ['--port <port>', 'port (default: any free one)'],
+      ['--bind <address>', 'address to listen on (default: 127.0.0.1)'],
+      ['--advertise <url>', 'where the gateway reaches this receiver, if elsewhere'],
+      ['--secret <secret>', 'signing secret, whsec_… (default: a new one)'],
+    ],
+    examples: ['webhook listen --task ID', 'webhook listen --agent @echo --forward-to http://localhost:3000/hook'],
+    run: async () => (await import('./commands/webhookListen.ts')).listen,
+  },
+  {
+    path: 'webhook attempts',
+    group: REPAIR,
+    about: 'what receivers answered',
+    options: [...FILTER, ['--state <state>', 'waiting, leased, done, dead'], LIMIT],
+    examples: ['webhook attempts --task ID'],
+    run: async () => (await deliveries()).listAttempts,
+  },
+  {
+    path: 'webhook replay',
+    args: '<delivery...>',
+    group: REPAIR,
+    about: 'send webhooks anew',
+    options: [YES],
+    run: async () => (await deliveries()).replay,
+  },
+  {
+    path: 'task explain',
+    args: '<taskId>',
+    group: REPAIR,
+    about: 'where is my message, and why',
+    examples: ['task explain ID'],
+    run: async () => (await import('./commands/taskExplain.ts')).explain,
+  },
+]
+
+/** The gateway's settings are its flags, from the one list in config.ts. */
+const settingOptions = (): OptionRow[] =>
+  (Object.values(SETTINGS) as Setting[]).map(({ flag, means, env }) => [`--${flag} <value>`, `${means} [${env}]`])
+
+export const operatorCommands = (): readonly CommandRow[] => [
+  {
+    path: 'serve',
+    group: GATEWAY,
+    about: 'run the gateway',
+    options: settingOptions(),
+    examples: ['serve', 'serve --port 4380'],
+    run: async () => (await import('./commands/serve.ts')).serve,
+  },
+  {
+    path: 'status',
+    group: GATEWAY,
+    about: 'is the gateway well, what waits',
+    run: async () => (await import('./commands/status.ts')).status,
+  },
+  ...AGENTS,
+  ...KEYS,
+  ...DELIVERIES,
+  {
+    path: 'doctor',
+    group: REPAIR,
+    about: 'check this machine, the settings, the gateway',
+    run: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+  {
+    path: 'migrate status',
+    group: REPAIR,
+    about: 'which migrations the database has',
+    run: async () => (await import('./commands/migrate.ts')).status,
+  },
+  {
+    path: 'migrate up',
+    group: REPAIR,
+    about: 'apply what is pending',
+    run: async () => (await import('./commands/migrate.ts')).up,
+  },
+  {
+    path: 'healthcheck',
+    args: '[minimal|complete]',
+    group: REPAIR,
+    about: 'exit 0 when the gateway is alive (minimal) or able to serve (complete)',
+    run: async () => (await import('./commands/status.ts')).healthcheck,
+  },
+  {
+    path: 'explain',
+    args: '[code]',
+    group: REPAIR,
+    about: 'what an error code means, and what to do',
+    examples: ['explain WAYPOST_ERR_QUEUE_FULL'],
+    run: async () => (await import('./commands/explain.ts')).explainCode,
+  },
+  {
+    path: 'cheat',
+    args: '[topic]',
+    group: REPAIR,
+    about: 'commands to copy',
+    run: async () => (await import('./commands/cheat.ts')).cheat,
+  },
+]
