@@ -31,6 +31,15 @@ export function readServerSentEvents(
   })
   // Not fatal: the standard replaces what is not UTF-8. `stream` keeps a character that is split between two pieces.
   const decoder = new TextDecoder()
+  let afterCr = false
+
+  /** A CR at the end of a piece ends its line now; the parser would wait for the LF that may never follow. */
+  function feed(text: string) {
+    if (text === '') return
+    const rest = afterCr && text.startsWith('\n') ? text.slice(1) : text
+    afterCr = text.endsWith('\r')
+    parser.feed(afterCr ? `${rest}\n` : rest)
+  }
 
   return {
     async next() {
@@ -49,7 +58,7 @@ export function readServerSentEvents(
           return over
         }
         const read = await stream.read()
-        if (read.kind === 'piece') parser.feed(decoder.decode(read.bytes, { stream: true }))
+        if (read.kind === 'piece') feed(decoder.decode(read.bytes, { stream: true }))
         // The standard drops an event whose blank line never came: half of it could look like a whole.
         else over = read.kind === 'end' ? read : faultOfEgress(read)
       }

@@ -1,0 +1,73 @@
+import { verifyAgentCardSignature } from '@a2a-js/sdk'
+import { describe, expect, test } from 'vitest'
+import type { AgentCard } from '../../../src/a2a/agentCard.ts'
+import { createSigner, generateSigningKey, verifyCard } from '../../../src/wire/bindings/signing.ts'
+
+const issuer = 'https://gateway.example'
+const card: AgentCard = {
+  name: 'ä agent',
+  description: 'signs',
+  version: '1.0.0',
+  capabilities: { streaming: true },
+  defaultInputModes: ['text/plain'],
+  defaultOutputModes: ['text/plain'],
+  skills: [{ id: 's', name: 'S', description: 'd', tags: ['t'] }],
+  supportedInterfaces: [{ url: `${issuer}/rpc`, protocolBinding: 'JSONRPC', protocolVersion: '1.0' }],
+}
+
+describe('a signed card', () => {
+  test('is verified by its key, also after rotation, and by no other', async () => {
+    const [first, second, foreign] = [
+      await generateSigningKey(),
+      await generateSigningKey(),
+      await generateSigningKey(),
+    ]
+    const before = await createSigner({ keys: [first], issuer })
+    const signed = { ...card, signatures: [await before.jws(card)] }
+    const after = await createSigner({ keys: [second, first], issuer })
+    expect(after.jwks().keys.map(({ kid }) => kid)).toEqual([second.kid, first.kid])
+    expect(await verifyCard(signed, before.jwks())).toBe('verified')
+    expect(await verifyCard(signed, after.jwks())).toBe('verified')
+    expect(await verifyCard(signed, (await createSigner({ keys: [foreign], issuer })).jwks())).toBe('invalid')
+    expect(await verifyCard(card, after.jwks())).toBe('unsigned')
+  })
+
+  test('is invalid once a letter is changed, whatever the order of its members', async () => {
+    const signer = await createSigner({ keys: [await generateSigningKey()], issuer, jwksUrl: `${issuer}/jwks.json` })
+    const signature = await signer.jws(card)
+    const turned = Object.fromEntries(Object.entries(card).reverse()) as AgentCard
+    expect(await verifyCard({ ...turned, signatures: [signature] }, signer.jwks())).toBe('verified')
+    expect(await verifyCard({ ...card, name: 'a agent', signatures: [signature] }, signer.jwks())).toBe('invalid')
+    const header = JSON.parse(Buffer.from(signature.protected, 'base64url').toString())
+    expect(header).toEqual({ alg: 'ES256', kid: signer.jwks().keys[0]?.kid, typ: 'JOSE', jku: `${issuer}/jwks.json` })
+  })
+
+  test('by algorithm none, or with the public key as a shared secret, is invalid', async () => {
+    const signer = await createSigner({ keys: [await generateSigningKey()], issuer })
+    const kid = signer.jwks().keys[0]?.kid
+    for (const alg of ['none', 'HS256']) {
+      const header = Buffer.from(JSON.stringify({ alg, kid })).toString('base64url')
+      expect(await verifyCard({ ...card, signatures: [{ protected: header, signature: '' }] }, signer.jwks())).toBe(
+        'invalid',
+      )
+    }
+  })
+
+  test('is verified by the official SDK', async () => {
+    const signer = await createSigner({ keys: [await generateSigningKey()], issuer })
+    const verify = verifyAgentCardSignature(async (kid) => {
+      const key = signer.jwks().keys.find((one) => one.kid === kid)
+      if (!key) throw new Error('unknown key')
+      return key
+    })
+    const signed = { ...card, signatures: [await signer.jws(card)] }
+    await verify(signed as never)
+    await expect(verify({ ...signed, name: 'other' } as never)).rejects.toThrow()
+  })
+})
+
+test('a signer wants ES256 private keys', async () => {
+  await expect(createSigner({ keys: [], issuer })).rejects.toThrow(TypeError)
+  const { d: _, ...open } = await generateSigningKey()
+  await expect(createSigner({ keys: [open], issuer })).rejects.toThrow(TypeError)
+})
