@@ -20,7 +20,9 @@ export interface DeliveryFacts {
 }
 
 export const withFacts = (task: Task, facts: DeliveryFacts | undefined): Task =>
-  facts ? { ...task, metadata: { ...task.metadata, [EXTENSION_URI]: { ...ownMetadata(task.metadata), ...facts } } } : task
+  facts
+    ? { ...task, metadata: { ...task.metadata, [EXTENSION_URI]: { ...ownMetadata(task.metadata), ...facts } } }
+    : task
 
 /** What stands under our key: what a sender asked for, or what we have told. */
 export function ownMetadata(metadata: Metadata | undefined): Record<string, unknown> {
@@ -32,7 +34,12 @@ export function ownMetadata(metadata: Metadata | undefined): Record<string, unkn
  * A status that the gateway sets, not the agent: its message says why in words, and as a data part in the form of
  * google.rpc.ErrorInfo, because a status has no metadata (spec §4.1.2).
  */
-export function gatewayStatus(state: TaskStatus['state'], why: { code: string; text: string }, at: Date, ids: { taskId: string; contextId: string }): TaskStatus {
+export function gatewayStatus(
+  state: TaskStatus['state'],
+  why: { code: string; text: string },
+  at: Date,
+  ids: { taskId: string; contextId: string },
+): TaskStatus {
   const message: Message = {
     messageId: uuidv7(),
     role: 'ROLE_AGENT',
@@ -40,7 +47,10 @@ export function gatewayStatus(state: TaskStatus['state'], why: { code: string; t
     contextId: ids.contextId,
     parts: [
       { text: why.text },
-      { data: { '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: why.code, domain: 'waypost' }, mediaType: 'application/json' },
+      {
+        data: { '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: why.code, domain: 'waypost' },
+        mediaType: 'application/json',
+      },
     ],
   }
   return { state, timestamp: at.toISOString(), message }
@@ -62,7 +72,8 @@ export function answerMessage(entries: readonly StreamEntry[]): Message | undefi
   const last = entries.at(-1)
   if (!last?.last || entries.length > 2) return undefined
   const event = last.event()
-  if (!('statusUpdate' in event) || ownMetadata(event.statusUpdate.metadata).answeredWith !== 'message') return undefined
+  if (!('statusUpdate' in event) || ownMetadata(event.statusUpdate.metadata).answeredWith !== 'message')
+    return undefined
   const { taskId: _, ...message } = event.statusUpdate.status.message ?? ({} as Message)
   return message.parts ? message : undefined
 }

@@ -74,7 +74,8 @@ export function createHub({ db, clock, loopTools, announce }: HubTools): Hub {
   function drop(channel: Channel, follower: Follower): void {
     if (channel.live.delete(follower) || channel.catching.delete(follower)) followers--
     if (channel.live.size === 0) channel.seen = undefined
-    if (channel.live.size + channel.catching.size === 0 && channels.get(channel.taskId) === channel) channels.delete(channel.taskId)
+    if (channel.live.size + channel.catching.size === 0 && channels.get(channel.taskId) === channel)
+      channels.delete(channel.taskId)
   }
 
   function deliver(channel: Channel, entries: readonly StreamEntry[]): boolean {
@@ -92,13 +93,20 @@ export function createHub({ db, clock, loopTools, announce }: HubTools): Hub {
     let behind = chosen.filter((channel) => channel.seen !== undefined)
     while (behind.length > 0) {
       const limit = LIMITS.followPageEvents * 4
-      const rows = await readAfter(db, behind.map(({ tenant, taskId, seen }) => ({ tenant, taskId, after: seen as number })), limit)
+      const rows = await readAfter(
+        db,
+        behind.map(({ tenant, taskId, seen }) => ({ tenant, taskId, after: seen as number })),
+        limit,
+      )
       for (const row of rows) {
         const channel = channels.get(row.taskId)
         if (channel && channel.tenant === row.tenant) deliver(channel, [fromRow(row)])
       }
       const last = rows.at(-1)?.taskId
-      behind = rows.length < limit || last === undefined ? [] : behind.filter(({ taskId, seen }) => taskId >= last && seen !== undefined)
+      behind =
+        rows.length < limit || last === undefined
+          ? []
+          : behind.filter(({ taskId, seen }) => taskId >= last && seen !== undefined)
     }
   }
 
@@ -140,7 +148,15 @@ export function createHub({ db, clock, loopTools, announce }: HubTools): Hub {
     follow({ tenant, taskId, after, fresh = false }, follower) {
       let channel = channels.get(taskId)
       if (!channel || channel.tenant !== tenant) {
-        channel = { tenant, taskId, seen: undefined, live: new Set(), catching: new Set(), idlePolls: 0, pollAt: clock.elapsed() + LIMITS.followPollMs }
+        channel = {
+          tenant,
+          taskId,
+          seen: undefined,
+          live: new Set(),
+          catching: new Set(),
+          idlePolls: 0,
+          pollAt: clock.elapsed() + LIMITS.followPollMs,
+        }
         channels.set(taskId, channel)
       }
       const mine = channel
@@ -166,13 +182,18 @@ export function createHub({ db, clock, loopTools, announce }: HubTools): Hub {
 
   /** The safety net: one statement for all that is watched here. The embedded database has only this process to tell it. */
   function pollLoop(): Pick<Service, 'start' | 'stop'> {
-    return loop('hub.poll', async (signal) => {
-      await clock.sleep(LIMITS.followPollMs, signal)
-      if (signal.aborted || db.kind === 'embedded') return
-      const now = clock.elapsed()
-      const due = [...channels.values()].filter((channel) => channel.pollAt <= now)
-      for (const channel of due) channel.pollAt = now + (channel.idlePolls++ > IDLE_POLLS ? IDLE_POLL_MS : LIMITS.followPollMs)
-      if (due.length > 0) await readOn(due)
-    }, loopTools)
+    return loop(
+      'hub.poll',
+      async (signal) => {
+        await clock.sleep(LIMITS.followPollMs, signal)
+        if (signal.aborted || db.kind === 'embedded') return
+        const now = clock.elapsed()
+        const due = [...channels.values()].filter((channel) => channel.pollAt <= now)
+        for (const channel of due)
+          channel.pollAt = now + (channel.idlePolls++ > IDLE_POLLS ? IDLE_POLL_MS : LIMITS.followPollMs)
+        if (due.length > 0) await readOn(due)
+      },
+      loopTools,
+    )
   }
 }

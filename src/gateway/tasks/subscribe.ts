@@ -63,7 +63,8 @@ export function createStream(start: StreamStart, { hub, clock, loneMessage, drai
 
   function pauseAt(entry: StreamEntry): void {
     const event = entry.event()
-    const state = 'statusUpdate' in event ? event.statusUpdate.status.state : 'task' in event ? event.task.status.state : undefined
+    const state =
+      'statusUpdate' in event ? event.statusUpdate.status.state : 'task' in event ? event.task.status.state : undefined
     if (state !== 'TASK_STATE_AUTH_REQUIRED') return end('interrupted')
     void clock.sleep(LIMITS.interruptedStreamMs, closing.signal).then(() => end('interrupted'))
   }

@@ -1,17 +1,22 @@
 /** The task as its log has made it, cut to what was asked for. */
 import { applyArtifact, applyStatus, type StreamResponse } from '../../a2a/events.ts'
 import type { Artifact, Message, Task } from '../../a2a/tasks.ts'
+import { LIMITS } from '../../limits.ts'
 import type { Db } from '../../store/db.ts'
 import { type LogRow, readEvents, readManyEvents } from '../../store/events.ts'
-import { LIMITS } from '../../limits.ts'
 
 /** One more event onto the task so far. `history`: messages that came with it. */
-export function fold(task: Task | undefined, event: StreamResponse, history: readonly Message[] = []): Task | undefined {
+export function fold(
+  task: Task | undefined,
+  event: StreamResponse,
+  history: readonly Message[] = [],
+): Task | undefined {
   if ('task' in event) return event.task
   if (!task || 'message' in event) return task
   const known = new Set((task.history ?? []).map((message) => message.messageId))
   const more = history.filter((message) => !known.has(message.messageId))
-  if ('artifactUpdate' in event) return { ...task, artifacts: applyArtifact(task.artifacts ?? [], event.artifactUpdate) }
+  if ('artifactUpdate' in event)
+    return { ...task, artifacts: applyArtifact(task.artifacts ?? [], event.artifactUpdate) }
   const moved = applyStatus(task, event.statusUpdate)
   return more.length === 0 ? moved : { ...moved, history: [...(moved.history ?? []), ...more] }
 }
@@ -49,7 +54,12 @@ export function cut(task: Task, { historyLength, artifacts = true }: Cut): Task 
 }
 
 /** Reads and folds one task's log up to `upTo`; undefined: there is none. Also says which event was the last. */
-export async function readTask(db: Db, tenant: string, taskId: string, upTo = Number.MAX_SAFE_INTEGER): Promise<{ task: Task; lastSeq: number } | undefined> {
+export async function readTask(
+  db: Db,
+  tenant: string,
+  taskId: string,
+  upTo = Number.MAX_SAFE_INTEGER,
+): Promise<{ task: Task; lastSeq: number } | undefined> {
   const rows: LogRow[] = []
   for (;;) {
     const page = await readEvents(db, tenant, taskId, rows.at(-1)?.seq ?? 0, LIMITS.followPageEvents)
@@ -61,7 +71,12 @@ export async function readTask(db: Db, tenant: string, taskId: string, upTo = Nu
 }
 
 /** Several tasks at once, for lists. */
-export async function readTasks(db: Db, tenant: string, ids: readonly string[], artifacts: boolean): Promise<Map<string, Task>> {
+export async function readTasks(
+  db: Db,
+  tenant: string,
+  ids: readonly string[],
+  artifacts: boolean,
+): Promise<Map<string, Task>> {
   const rows = await readManyEvents(db, tenant, ids, artifacts)
   const byTask = new Map<string, LogRow[]>()
   for (const row of rows) {

@@ -14,7 +14,11 @@ export interface Wait {
 }
 
 /** The events after `after`, as far as they had come when the wait ended. */
-export function waitFor(hub: Hub, clock: Clock, { tenant, taskId, after, fresh, ms, signal }: Wait): Promise<StreamEntry[]> {
+export function waitFor(
+  hub: Hub,
+  clock: Clock,
+  { tenant, taskId, after, fresh, ms, signal }: Wait,
+): Promise<StreamEntry[]> {
   return new Promise((resolve) => {
     const entries: StreamEntry[] = []
     const done = new AbortController()

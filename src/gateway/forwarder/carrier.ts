@@ -1,0 +1,171 @@
+/** Makes leased deliveries ready to run: reads what they carry, and runs the attempt of their kind. One row per kind. */
+import type { DestinationKind, Outcome, Verdict } from '../../delivery.ts'
+import {
+  createSettle,
+  deliveryState,
+  type Leased,
+  loadMessages,
+  loadWebhooks,
+  type MessageLoad,
+} from '../../store/deliveries.ts'
+import type { NewTask } from '../../store/tasks.ts'
+import { runAttempt } from './attempt.ts'
+import type { ForwarderTools } from './forwarder.ts'
+import type { LaneResult, Ready } from './lane.ts'
+import type { AttemptTools, SettleRequest } from './tools.ts'
+import { runWebhookAttempt } from './webhookAttempt.ts'
+
+export interface Carrier {
+  /** Reads what claimed deliveries carry, all at once. */
+  load(kind: DestinationKind, leased: readonly Leased[]): Promise<Ready[]>
+  /** A delivery whose content is still at hand. */
+  handed(leased: Leased, row: NewTask): Ready
+  /** Leased but never begun: back to waiting, not counted, provably unsent. */
+  giveBack(leased: readonly Leased[]): Promise<void>
+}
+
+export function createCarrier(forwarder: ForwarderTools, stopping: AbortSignal): Carrier {
+  const settleBatch = createSettle(forwarder.db)
+  const { clock } = forwarder
+  const tools: AttemptTools = { ...forwarder, stopping, settle }
+
+  function settle(
+    { leased, startedAt }: { leased: Leased; startedAt: number },
+    request: SettleRequest,
+  ): Promise<boolean> {
+    return settleBatch.submit({
+      tenant: leased.tenant,
+      id: leased.id,
+      lease: leased.lease,
+      taskId: leased.taskId,
+      destination: leased.destination,
+      attempt: leased.attempt,
+      state: deliveryState(request.state),
+      waitMs: request.waitMs,
+      counts: request.counts,
+      code: request.code,
+      reason: request.reason.slice(0, 500),
+      durationMs: Math.round(clock.elapsed() - startedAt),
+      outcome: request.outcome,
+      status: request.status ?? null,
+    })
+  }
+
+  async function runMessage(leased: Leased, load: MessageLoad): Promise<LaneResult> {
+    const attempt = await runAttempt(leased, load, tools, stopping)
+    return report(leased, attempt.startedAt, attempt.outcome ?? { kind: 'superseded' }, attempt.verdict)
+  }
+
+  function report(
+    leased: Leased,
+    startedAt: number,
+    outcome: Outcome | { kind: 'superseded' },
+    verdict: Verdict | undefined,
+    status?: number,
+  ): LaneResult {
+    const { signals } = forwarder
+    const reason = verdict && verdict.kind !== 'accepted' ? verdict.reason : undefined
+    const code = verdict?.kind === 'refused' ? verdict.code : verdict?.kind === 'unknown' ? 'UNKNOWN' : undefined
+    const waitMs = outcome.kind === 'retry' ? outcome.waitMs : undefined
+    signals.emit('delivery.attempted', {
+      delivery: leased.id,
+      task: leased.taskId,
+      destination: leased.destination,
+      kind: leased.kind,
+      attempt: leased.attempt,
+      ms: Math.round(clock.elapsed() - startedAt),
+      waitedMs: Math.max(0, Math.round(forwarder.now().getTime() - leased.createdAt)),
+      outcome: outcome.kind,
+      ...(waitMs !== undefined && { nextInMs: waitMs }),
+      ...(code && { code }),
+      ...(reason && { reason }),
+      ...(status !== undefined && { status }),
+    })
+    if (outcome.kind === 'dead') {
+      signals.emit('delivery.dead', {
+        delivery: leased.id,
+        task: leased.taskId,
+        destination: leased.destination,
+        kind: leased.kind,
+        code: outcome.code,
+        reason: outcome.reason,
+      })
+    }
+    return {
+      outcome: outcome.kind,
+      health: healthOf(verdict),
+      ...(reason && { reason }),
+      ...(waitMs !== undefined && { waitMs }),
+    }
+  }
+
+  return {
+    async load(kind, leased) {
+      if (kind === 'webhook') {
+        const loads = new Map((await loadWebhooks(forwarder.db, leased)).map((load) => [load.id, load]))
+        return leased.flatMap((one) => {
+          const load = loads.get(one.id)
+          const run = async () => {
+            const attempt = await runWebhookAttempt(one, load as NonNullable<typeof load>, tools, stopping)
+            return report(
+              one,
+              attempt.startedAt,
+              attempt.outcome ?? { kind: 'superseded' },
+              attempt.verdict,
+              attempt.status,
+            )
+          }
+          return load ? [{ leased: one, run, handed: false }] : []
+        })
+      }
+      const loads = new Map(
+        (await loadMessages(forwarder.db, leased)).map((load) => [`${load.taskId}/${load.seq}`, load]),
+      )
+      return leased.flatMap((one) => {
+        const load = loads.get(`${one.taskId}/${one.seq}`)
+        return load ? [{ leased: one, run: () => runMessage(one, load), handed: false }] : []
+      })
+    },
+    handed(leased, row) {
+      const load: MessageLoad = {
+        taskId: row.id,
+        seq: 1,
+        agent: row.agent,
+        caller: row.caller,
+        contextId: row.contextId,
+        state: 1,
+        deadline: null,
+        upstreamTask: null,
+        upstreamContext: null,
+        trace: row.trace,
+        createdAt: leased.createdAt,
+        body: row.body,
+        history: null,
+        request: row.request,
+      }
+      return { leased, run: () => runMessage(leased, load), handed: true }
+    },
+    async giveBack(leased) {
+      const request: SettleRequest = {
+        state: 'waiting',
+        waitMs: 0,
+        counts: false,
+        code: 'UNSENT',
+        reason: 'handed over at shutdown',
+        outcome: 'retry',
+      }
+      await Promise.allSettled(leased.map((one) => settle({ leased: one, startedAt: clock.elapsed() }, request)))
+    },
+  }
+}
+
+/** What an attempt says about the destination, beyond the one delivery. */
+function healthOf(verdict: Verdict | undefined): LaneResult['health'] {
+  if (!verdict) return undefined
+  if (verdict.kind === 'accepted') return 'good'
+  if (verdict.kind === 'unknown') return 'bad'
+  if (verdict.code === 'UNREACHABLE') return 'unreachable'
+  if (verdict.code === 'STOPPED') return undefined
+  // A refusal with a reason is the answer of somebody who is there.
+  return verdict.code === 'REJECTED' ? 'good' : 'bad'
+}

@@ -1,0 +1,234 @@
+/**
+ * The forwarder: carries what is due, lane by lane.
+ *
+ * A lane is a destination. What is fresh and for an open lane with room is handed over in memory, born leased, and never
+ * claimed; claiming is for the backlog, for retries, for other replicas' rows and after a crash (D23). Wake-ups are
+ * events in memory; under them lies a poll that asks which destinations have something waiting. A closed lane is not
+ * claimed at all: a million rows behind it cost nothing (D24).
+ */
+import { LIMITS } from '../../limits.ts'
+import { uuidv7 } from '../../platform/ids.ts'
+import { type LoopTools, loop, type Service } from '../../platform/service.ts'
+import { claim, dueLanes, type Leased } from '../../store/deliveries.ts'
+import type { NewTask } from '../../store/tasks.ts'
+import type { HandOver } from '../tasks/open.ts'
+import { type Carrier, createCarrier } from './carrier.ts'
+import { createHealth } from './health.ts'
+import { kindOf, type Lane, laneKey, newLane, type Ready, room } from './lane.ts'
+import type { AttemptTools } from './tools.ts'
+
+export interface ForwarderTools extends Omit<AttemptTools, 'settle' | 'stopping'> {
+  readonly loopTools: LoopTools
+  /** This process's incarnation: who holds what it leases. */
+  readonly owner: () => string
+  readonly widthOf: (tenant: string, destination: string) => Promise<{ width: number; paused: boolean }>
+  /** Asks whether an agent is back without giving it work. */
+  readonly probe: (tenant: string, destination: string, signal: AbortSignal) => Promise<boolean>
+}
+
+export interface Forwarder extends Service {
+  readonly handOver: HandOver
+  /** Carries what was born leased; to be called after its commit. */
+  take(row: NewTask, lease: string): void
+  /** Gives back a place that was promised and is not needed. */
+  release(tenant: string, destination: string): void
+  /** Something new is waiting there; `orderingKey`: it may be behind something in flight. */
+  wake(tenant: string, destination: string, orderingKey?: string): void
+  /** Somebody says that the destination is back: try at once. */
+  open(tenant: string, destination: string): void
+  /** Closed lanes are offline as far as we know. */
+  isClosed(tenant: string, destination: string): boolean
+  /** Stops claiming; what is on its way may end. */
+  drain(): void
+  inFlight(): number
+}
+
+export function createForwarder(tools: ForwarderTools): Forwarder {
+  const { db, clock } = tools
+  const lanes = new Map<string, Lane>()
+  const stopping = new AbortController()
+  const attempts: Carrier = createCarrier(tools, stopping.signal)
+  const health = createHealth({ ...tools, stopping: stopping.signal, pump, onOpen: (lane) => wakeLane(lane) })
+  let draining = false
+  let running = 0
+
+  function laneOf(tenant: string, destination: string): Lane {
+    const key = laneKey(tenant, destination)
+    let lane = lanes.get(key)
+    if (!lane) {
+      const kind = kindOf(destination)
+      lane = newLane(
+        tenant,
+        destination,
+        kind,
+        kind === 'webhook' ? LIMITS.webhookInflightPerReceiver : LIMITS.maxInflight,
+      )
+      lanes.set(key, lane)
+    }
+    return lane
+  }
+
+  function wakeLane(lane: Lane): void {
+    lane.behind = true
+    pump(lane)
+  }
+
+  function pump(lane: Lane): void {
+    if (draining || !health.usable(lane)) return
+    while (lane.ready.length > 0 && room(lane) > 0 && running < LIMITS.attemptsInFlightMax)
+      start(lane, lane.ready.shift() as Ready)
+    const wanted = Math.min(LIMITS.claimMax, room(lane) + lane.widthMax) - lane.ready.length
+    // Half a width at a time: one claim for one free place would be a claim per delivery.
+    if (lane.behind && !lane.claiming && room(lane) > 0 && lane.ready.length <= lane.widthMax / 2)
+      void claimMore(lane, wanted)
+  }
+
+  async function claimMore(lane: Lane, count: number): Promise<void> {
+    lane.claiming = true
+    lane.behind = false
+    try {
+      const { width, paused } = await tools.widthOf(lane.tenant, lane.destination)
+      health.resize(lane, width, paused)
+      if (paused || draining) return
+      const { tenant, destination, watermark } = lane
+      const leased = await claim(db, { tenant, destination, watermark, count, owner: tools.owner() })
+      if (leased.length >= count) lane.behind = true
+      lane.ready.push(...(await attempts.load(lane.kind, leased)))
+    } catch (error) {
+      lane.behind = true
+      tools.loopTools.onError(`claim ${lane.destination}`, error)
+      await clock.sleep(LIMITS.pollMs, stopping.signal)
+    } finally {
+      lane.claiming = false
+    }
+    pump(lane)
+  }
+
+  function start(lane: Lane, ready: Ready): void {
+    lane.inFlight++
+    running++
+    void ready
+      .run()
+      .then(
+        (result) => health.learn(lane, result),
+        (error) => {
+          // The store failed us in the middle: the lease runs out or is taken up again, nothing is known to be done.
+          tools.loopTools.onError(`attempt at ${lane.destination}`, error)
+          return undefined
+        },
+      )
+      .then((waitMs) => {
+        lane.inFlight--
+        running--
+        afterAttempt(lane, ready, waitMs)
+      })
+  }
+
+  function afterAttempt(lane: Lane, { handed, leased }: Ready, waitMs: number | undefined): void {
+    if (!handed || lane.blocked.delete(leased.orderingKey)) lane.behind = true
+    if (waitMs !== undefined) void clock.sleep(waitMs + 5, stopping.signal).then(() => wakeLane(lane))
+    pump(lane)
+    if (running === LIMITS.attemptsInFlightMax - 1)
+      for (const other of lanes.values()) if (other.behind || other.ready.length > 0) pump(other)
+  }
+
+  /** The safety net: which destinations have something due, whoever put it there. */
+  async function look(signal: AbortSignal): Promise<void> {
+    await clock.sleep(LIMITS.pollMs, signal)
+    if (signal.aborted || draining) return
+    for (const { tenant, destination, dueAt, dueInMs } of await dueLanes(db)) {
+      const { width, paused } = await tools.widthOf(tenant, destination)
+      if (width === 0) continue
+      const lane = laneOf(tenant, destination)
+      health.resize(lane, width, paused)
+      // Ten seconds back: a statement that began then may commit only now.
+      lane.watermark = Math.max(0, dueAt - 10_000)
+      if (dueInMs <= 0) wakeLane(lane)
+    }
+    for (const lane of lanes.values()) if (isIdle(lane)) lanes.delete(lane.key)
+  }
+
+  const isIdle = (lane: Lane) =>
+    lane.kind === 'webhook' &&
+    health.isOpen(lane) &&
+    lane.inFlight + lane.ready.length + lane.promised === 0 &&
+    !lane.behind &&
+    !lane.claiming
+
+  const poll = loop('forwarder', look, tools.loopTools)
+
+  return {
+    name: 'forwarder',
+    start: () => poll.start(),
+    handOver(recipient, tenant) {
+      const lane = laneOf(tenant, recipient.destination)
+      health.resize(lane, recipient.maxInflight, recipient.paused)
+      if (draining || recipient.kind !== 'a2a' || lane.behind || lane.claiming || !health.usable(lane)) return undefined
+      if (room(lane) - lane.promised - lane.ready.length <= 0) return undefined
+      lane.promised++
+      return { lease: uuidv7(), owner: tools.owner() }
+    },
+    take(row, lease) {
+      const lane = laneOf(row.tenant, row.destination)
+      lane.promised--
+      const leased = handedDelivery(row, lease, tools.now().getTime())
+      lane.ready.push(attempts.handed(leased, row))
+      pump(lane)
+    },
+    release(tenant, destination) {
+      laneOf(tenant, destination).promised--
+    },
+    wake(tenant, destination, orderingKey) {
+      const lane = laneOf(tenant, destination)
+      if (orderingKey !== undefined && (lane.inFlight > 0 || lane.ready.length > 0)) lane.blocked.add(orderingKey)
+      wakeLane(lane)
+    },
+    open(tenant, destination) {
+      const lane = laneOf(tenant, destination)
+      health.reopenNow(lane)
+      wakeLane(lane)
+    },
+    isClosed: (tenant, destination) => {
+      const lane = lanes.get(laneKey(tenant, destination))
+      return lane !== undefined && !health.isOpen(lane)
+    },
+    drain() {
+      draining = true
+    },
+    inFlight: () => running,
+    async stop() {
+      draining = true
+      await poll.stop()
+      const unstarted = [...lanes.values()].flatMap((lane) => lane.ready.splice(0))
+      await attempts.giveBack(unstarted.map(({ leased }) => leased))
+      const until = clock.elapsed() + LIMITS.drainMs
+      while (running > 0 && clock.elapsed() < until && !stopping.signal.aborted) {
+        // What is on its way may end by itself for a while; a long conversation is handed over.
+        if (until - clock.elapsed() < LIMITS.drainMs - LIMITS.stopGraceMs) stopping.abort()
+        await clock.sleep(20)
+      }
+      stopping.abort()
+      while (running > 0 && clock.elapsed() < until) await clock.sleep(20)
+    },
+  }
+}
+
+/** The delivery that a task was opened with, as a claim would have given it. */
+function handedDelivery(row: NewTask, lease: string, now: number): Leased {
+  return {
+    tenant: row.tenant,
+    id: row.id,
+    kind: 'a2a',
+    destination: row.destination,
+    orderingKey: row.orderingKey,
+    taskId: row.id,
+    seq: 1,
+    configId: null,
+    attempt: 1,
+    lease,
+    dueAt: now,
+    createdAt: now,
+    expiresAt: now + row.ttlSeconds * 1000,
+    code: null,
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * From the agent's events to the log, under one lease. The first goes at once; then what comes within a moment is
+ * gathered into one statement, so that a chatty agent does not cost a commit per token. The event that ends the attempt
+ * settles its delivery in the same statement: there is no moment in which the one is true and the other not.
+ */
+import type { StreamResponse } from '../../a2a/events.ts'
+import { LIMITS } from '../../limits.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { EventSink } from '../../ports.ts'
+import type { Record, Recorded, TaskEvent, TaskRecord } from '../tasks/record.ts'
+import type { Intake } from './intake.ts'
+
+export interface RecorderTools {
+  readonly record: Record
+  readonly clock: Clock
+  readonly intake: Intake
+  readonly base: Pick<TaskRecord, 'tenant' | 'taskId' | 'agent' | 'acceptedAt'> & {
+    readonly under: { deliveryId: string; lease: string }
+  }
+  /** The caller wants it canceled, and now the agent's id for it is known. */
+  readonly onCancelWanted: (upstreamTask: string) => void
+  readonly onEvents: (count: number) => void
+}
+
+export type RecorderEnd = 'open' | 'settled' | 'final' | 'lease lost' | 'over limit'
+
+export interface Recorder {
+  readonly sink: EventSink
+  /** Writes what is gathered; then says how it stands. */
+  flush(): Promise<RecorderEnd>
+  end(): RecorderEnd
+}
+
+/** The lease is gone or the task has ended: the sender must stop. */
+class StopSending extends Error {}
+
+export function createRecorder({ record, clock, intake, base, onCancelWanted, onEvents }: RecorderTools): Recorder {
+  let gathered: TaskEvent[] = []
+  let gatheredBytes = 0
+  let writing: Promise<void> | undefined
+  let failed: unknown
+  let end: RecorderEnd = 'open'
+  let told = false
+  let nap = new AbortController()
+
+  async function write(): Promise<void> {
+    const events = gathered
+    gathered = []
+    gatheredBytes = 0
+    const ended = intake.ended()
+    const upstreamTask = intake.upstreamTask()
+    const upstreamContext = intake.upstreamContext()
+    const news = !told && upstreamTask !== undefined
+    if (events.length === 0 && !news && !ended) return
+    const written = await record({
+      ...base,
+      events,
+      ...(upstreamTask && { upstreamTask }),
+      ...(upstreamContext && { upstreamContext }),
+      ...(ended && { settle: { state: 'done' as const } }),
+    })
+    onEvents(events.length)
+    settleBy(written, ended)
+    if (news && written.kind === 'appended') {
+      told = true
+      if (written.cancelRequested && upstreamTask) onCancelWanted(upstreamTask)
+    }
+  }
+
+  function settleBy(written: Recorded, ended: boolean): void {
+    if (written.kind === 'appended') {
+      if (ended) end = 'settled'
+    } else {
+      end = written.kind
+    }
+  }
+
+  /** One writer at a time; what comes while it naps goes with it. */
+  function start(napMs: number): Promise<void> {
+    writing ??= (async () => {
+      nap = new AbortController()
+      if (napMs > 0) await clock.sleep(napMs, nap.signal)
+      await write()
+    })()
+      .catch((error) => {
+        failed = error
+      })
+      .finally(() => {
+        writing = undefined
+      })
+    return writing
+  }
+
+  async function writeNow(): Promise<void> {
+    nap.abort()
+    await writing
+    if (gathered.length > 0 && !failed && standing() === 'open') await start(0)
+  }
+
+  async function sink(event: StreamResponse): Promise<void> {
+    check()
+    const made = intake.take(event)
+    if (intake.overLimit()) end = 'over limit'
+    gathered.push(...made)
+    if ('artifactUpdate' in event) gatheredBytes += JSON.stringify(event.artifactUpdate.artifact).length
+    if (intake.ended() || gatheredBytes > LIMITS.recordGatherBytes) await writeNow()
+    else if (gathered.length > 0 || !told) void start(told ? LIMITS.recordGatherMs : 0)
+    check()
+  }
+
+  function check(): void {
+    if (failed) throw failed
+    const now = standing()
+    if (now === 'final' || now === 'lease lost' || now === 'over limit') throw new StopSending(now)
+  }
+
+  const standing = (): RecorderEnd => end
+
+  return {
+    sink,
+    async flush() {
+      nap.abort()
+      while (writing) await writing
+      if (!failed && standing() === 'open') await start(0)
+      if (failed) throw failed
+      return standing()
+    },
+    end: standing,
+  }
+}

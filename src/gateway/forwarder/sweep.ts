@@ -1,0 +1,118 @@
+/** Every few seconds: what silent holders held is waiting again, and what waited too long ends, with its task and the reason. */
+
+import type { HappeningSignals } from '../../happenings.ts'
+import { LIMITS } from '../../limits.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { type LoopTools, loop, type Service } from '../../platform/service.ts'
+import type { Db } from '../../store/db.ts'
+import {
+  expireWebhooks,
+  leaseExpired,
+  type Overdue,
+  reapLeases,
+  tasksPastDeadline,
+  voidDeliveries,
+} from '../../store/recovery.ts'
+import { findTask } from '../../store/tasks.ts'
+import { gatewayStatus } from '../tasks/facts.ts'
+import type { Record } from '../tasks/record.ts'
+
+export interface SweepTools {
+  readonly db: Db
+  readonly clock: Clock
+  readonly now: () => Date
+  readonly loopTools: LoopTools
+  readonly owner: () => string
+  readonly record: Record
+  readonly signals: HappeningSignals
+  readonly wake: (tenant: string, destination: string) => void
+}
+
+const AT_ONCE = 200
+const EXPIRED = { code: 'EXPIRED_UNDELIVERED', text: 'the agent did not come for it within its time to live' }
+const TOO_LATE = { code: 'DEADLINE_EXCEEDED', text: 'it was not finished by its deadline' }
+
+export function createSweep(tools: SweepTools): Service {
+  const { clock, loopTools } = tools
+  return loop(
+    'sweep',
+    async (signal) => {
+      await clock.sleep(LIMITS.sweepEveryMs, signal)
+      if (signal.aborted) return
+      await sweepOnce(tools)
+    },
+    loopTools,
+  )
+}
+
+/** One round. */
+export async function sweepOnce(tools: SweepTools): Promise<void> {
+  await returnLost(tools)
+  await endExpired(tools)
+  await endLate(tools)
+  for (const dead of await expireWebhooks(tools.db, AT_ONCE)) {
+    const { id, taskId, destination, kind } = dead
+    tools.signals.emit('delivery.dead', {
+      delivery: id,
+      task: taskId,
+      destination,
+      kind,
+      code: 'WEBHOOK_EXPIRED',
+      reason: 'tried for as long as webhooks are tried',
+    })
+  }
+}
+
+async function returnLost({ db, signals, wake }: SweepTools): Promise<void> {
+  const lost = await reapLeases(db)
+  const perOwner = new Map<string, number>()
+  for (const { id, taskId, destination, tenant, owner } of lost) {
+    signals.emit('lease.lost', { delivery: id, task: taskId, destination })
+    if (owner) perOwner.set(owner, (perOwner.get(owner) ?? 0) + 1)
+    wake(tenant, destination)
+  }
+  for (const [replica, leases] of perOwner) signals.emit('replica.lost', { replica, leases })
+}
+
+async function endExpired(tools: SweepTools): Promise<void> {
+  const overdue = await leaseExpired(tools.db, tools.owner(), AT_ONCE)
+  for (const delivery of overdue) await endTask(tools, delivery)
+}
+
+async function endTask(
+  { db, record, now, signals }: SweepTools,
+  { tenant, id, taskId, lease, destination }: Overdue,
+): Promise<void> {
+  const head = await findTask(db, { tenant, id: taskId })
+  if (!head) return
+  const ids = { taskId, contextId: head.contextId }
+  await record({
+    tenant,
+    taskId,
+    agent: head.agent,
+    acceptedAt: head.createdAt,
+    under: { deliveryId: id, lease },
+    settle: { state: 'expired', code: EXPIRED.code, reason: EXPIRED.text },
+    events: [{ event: { statusUpdate: { ...ids, status: gatewayStatus('TASK_STATE_FAILED', EXPIRED, now(), ids) } } }],
+  })
+  await voidDeliveries(db, tenant, taskId, 'TASK_ENDED', 'the task had ended')
+  signals.emit('delivery.expired', { delivery: id, task: taskId, destination, code: EXPIRED.code })
+}
+
+async function endLate({ db, record, now }: SweepTools): Promise<void> {
+  for (const { tenant, id, contextId } of await tasksPastDeadline(db, AT_ONCE)) {
+    const head = await findTask(db, { tenant, id })
+    if (!head) continue
+    const ids = { taskId: id, contextId }
+    await record({
+      tenant,
+      taskId: id,
+      agent: head.agent,
+      acceptedAt: head.createdAt,
+      events: [
+        { event: { statusUpdate: { ...ids, status: gatewayStatus('TASK_STATE_FAILED', TOO_LATE, now(), ids) } } },
+      ],
+    })
+    await voidDeliveries(db, tenant, id, TOO_LATE.code, TOO_LATE.text)
+  }
+}

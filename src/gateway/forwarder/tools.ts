@@ -1,0 +1,45 @@
+/** What an attempt works with. */
+import type { DeliveryState } from '../../delivery.ts'
+import type { HappeningSignals } from '../../happenings.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { Seal } from '../../platform/seal.ts'
+import type { Peer, PostWebhook } from '../../ports.ts'
+import type { Db } from '../../store/db.ts'
+import type { Leased } from '../../store/deliveries.ts'
+import type { Agents } from '../agents/registry.ts'
+import type { Record } from '../tasks/record.ts'
+
+/** What becomes of a delivery when no event of its task is written with it. */
+export interface SettleRequest {
+  readonly state: DeliveryState
+  readonly waitMs: number
+  readonly counts: boolean
+  readonly code: string
+  readonly reason: string
+  readonly outcome: string
+  readonly status?: number
+}
+
+/** How often and how far apart a webhook is tried. */
+export interface WebhookBounds {
+  readonly attemptsMax: number
+  readonly firstMs: number
+  readonly longestMs: number
+}
+
+export interface AttemptTools {
+  readonly db: Db
+  readonly clock: Clock
+  /** The database's time as this process knows it. */
+  readonly now: () => Date
+  readonly agents: Agents
+  readonly peer: Peer
+  readonly postWebhook: PostWebhook
+  readonly seal: Seal
+  readonly record: Record
+  readonly settle: (attempt: { leased: Leased; startedAt: number }, request: SettleRequest) => Promise<boolean>
+  readonly signals: HappeningSignals
+  readonly webhooks: WebhookBounds
+  /** Aborted when the process goes. */
+  readonly stopping: AbortSignal
+}

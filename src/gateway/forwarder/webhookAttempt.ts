@@ -1,0 +1,126 @@
+/** One try at one event for one push URL. */
+
+import type { Task } from '../../a2a/tasks.ts'
+import { decide, type Outcome, type Verdict } from '../../delivery.ts'
+import { chance } from '../../platform/ids.ts'
+import type { Leased, WebhookLoad } from '../../store/deliveries.ts'
+import { disablePushConfig } from '../../store/pushConfigs.ts'
+import { backoffMs } from '../deliveries/backoff.ts'
+import { openPushSecrets } from '../deliveries/pushConfigs.ts'
+import { readTask } from '../tasks/view.ts'
+import { readTrace } from './attempt.ts'
+import type { AttemptTools, WebhookBounds } from './tools.ts'
+
+export interface WebhookAttempt {
+  readonly leased: Leased
+  readonly startedAt: number
+  readonly verdict?: Verdict
+  readonly outcome?: Outcome | { kind: 'superseded' }
+  readonly status?: number
+}
+
+export async function runWebhookAttempt(
+  leased: Leased,
+  load: WebhookLoad,
+  tools: AttemptTools,
+  signal: AbortSignal,
+): Promise<WebhookAttempt> {
+  const attempt: WebhookAttempt = { leased, startedAt: tools.clock.elapsed() }
+  if (load.gone) return commit({ ...attempt, outcome: { kind: 'superseded' } }, tools)
+  const place = { tenant: leased.tenant, taskId: leased.taskId, configId: leased.configId ?? '' }
+  const trace = readTrace(load.trace)
+  const verdict = await tools.postWebhook(
+    {
+      url: load.url,
+      version: load.version,
+      id: leased.id,
+      attempt: leased.attempt,
+      taskId: leased.taskId,
+      sequence: leased.seq,
+      json: load.body,
+      gap: load.gap,
+      snapshot: () => snapshotAt(leased, tools),
+      ...(trace && { trace }),
+      ...openPushSecrets(load, place, tools.seal),
+    },
+    signal,
+  )
+  if (verdict.kind === 'refused' && verdict.code === 'GONE')
+    await disablePushConfig(tools.db, place.tenant, place.taskId, place.configId, verdict.reason)
+  return commit(
+    {
+      ...attempt,
+      verdict,
+      outcome: decideWebhook(leased, verdict, tools.webhooks),
+      ...(verdict.status !== undefined && { status: verdict.status }),
+    },
+    tools,
+  )
+}
+
+/** Unknown is no reason to stop: a webhook is delivered at least once, under the same id each time. */
+function decideWebhook(leased: Leased, verdict: Verdict, bounds: WebhookBounds): Outcome {
+  const asRefused: Verdict =
+    verdict.kind === 'unknown' ? { kind: 'refused', code: 'FAILED', reason: verdict.reason, retry: true } : verdict
+  const count = { attempt: leased.attempt, attemptsMax: bounds.attemptsMax }
+  const outcome = decide(count, asRefused, backoffMs(leased.attempt, chance(), bounds))
+  // A dead receiver uses up its attempts too: 24 hours, not for ever.
+  return outcome.kind === 'retry' && asRefused.kind === 'refused' && asRefused.code !== 'STOPPED'
+    ? { ...outcome, counts: true }
+    : outcome
+}
+
+async function snapshotAt(leased: Leased, { db }: AttemptTools): Promise<Task> {
+  const read = await readTask(db, leased.tenant, leased.taskId, leased.seq)
+  if (!read) throw new Error(`task ${leased.taskId} has no log`)
+  return read.task
+}
+
+async function commit(attempt: WebhookAttempt, tools: AttemptTools): Promise<WebhookAttempt> {
+  const { outcome, status } = attempt
+  if (!outcome) return attempt
+  const facts = status === undefined ? {} : { status }
+  if (outcome.kind === 'superseded') {
+    await tools.settle(attempt, {
+      state: 'void',
+      waitMs: 0,
+      counts: false,
+      code: 'CONFIG_DELETED',
+      reason: 'the config is gone',
+      outcome: 'superseded',
+    })
+    return attempt
+  }
+  const code = attempt.verdict?.kind === 'refused' ? attempt.verdict.code : 'FAILED'
+  const settled =
+    outcome.kind === 'delivered'
+      ? await tools.settle(attempt, {
+          state: 'done',
+          waitMs: 0,
+          counts: true,
+          code: 'OK',
+          reason: '',
+          outcome: 'delivered',
+          ...facts,
+        })
+      : outcome.kind === 'dead'
+        ? await tools.settle(attempt, {
+            state: 'dead',
+            waitMs: 0,
+            counts: true,
+            code: outcome.code,
+            reason: outcome.reason,
+            outcome: 'dead',
+            ...facts,
+          })
+        : await tools.settle(attempt, {
+            state: 'waiting',
+            waitMs: outcome.waitMs,
+            counts: outcome.counts,
+            code,
+            reason: outcome.reason,
+            outcome: 'retry',
+            ...facts,
+          })
+  return settled ? attempt : { ...attempt, outcome: { kind: 'superseded' } }
+}

@@ -1,0 +1,50 @@
+/** Where a task's message is, for its caller: in the task's metadata, so that any A2A client sees it. */
+import { DELIVERY_STATES } from '../../delivery.ts'
+import { viewDelivery } from '../../store/lanes.ts'
+import type { Agent } from '../agents/agent.ts'
+import type { DeliveryFacts } from '../tasks/facts.ts'
+import type { OpenedTask } from '../tasks/open.ts'
+import type { OperationTools } from './tools.ts'
+
+const iso = (ms: number | null | undefined): string | undefined => (ms == null ? undefined : new Date(ms).toISOString())
+
+/** Read from the queue. undefined: the task has none (it was opened before anything was owed, or is an old one). */
+export async function deliveryFacts(
+  tenant: string,
+  taskId: string,
+  { db }: Pick<OperationTools, 'db'>,
+): Promise<DeliveryFacts | undefined> {
+  const view = await viewDelivery(db, tenant, taskId)
+  if (!view) return undefined
+  const waiting = view.state === 0
+  const nextAttemptAt = waiting ? iso(view.closedAt === null ? view.dueAt : view.probeAt) : undefined
+  const expiresAt = waiting ? iso(view.expiresAt) : undefined
+  return {
+    delivery: DELIVERY_STATES[view.state] ?? 'waiting',
+    attempt: view.attempt,
+    ...(nextAttemptAt && { nextAttemptAt }),
+    ...(waiting && { position: view.ahead + 1 }),
+    recipient: view.closedAt === null ? 'online' : 'offline',
+    ...(expiresAt && { expiresAt }),
+    ...(view.reason && { reason: view.reason }),
+  }
+}
+
+/** The same for a task that was opened a moment ago, without asking. */
+export function freshFacts(
+  opened: OpenedTask,
+  agent: Agent,
+  { delivering, now }: Pick<OperationTools, 'delivering' | 'now'>,
+): DeliveryFacts {
+  const handed = opened.handed !== undefined
+  const expiresAt = iso(now().getTime() + agent.policy.ttlSeconds * 1000) as string
+  if (handed) return { delivery: 'leased', attempt: 1, recipient: 'online' }
+  const { tenant, destination } = agent
+  return {
+    delivery: 'waiting',
+    attempt: 0,
+    position: Math.max(1, delivering.depth(tenant, destination)),
+    recipient: delivering.isClosed(tenant, destination) ? 'offline' : agent.pausedAt ? 'paused' : 'online',
+    expiresAt,
+  }
+}

@@ -1,0 +1,43 @@
+/** What the operations work with. */
+import type { HappeningSignals } from '../../happenings.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { Call, FetchCard, Peer, PresentCard } from '../../ports.ts'
+import type { NewTask } from '../../store/tasks.ts'
+import type { Agent } from '../agents/agent.ts'
+import type { Agents } from '../agents/registry.ts'
+import type { Hub } from '../tasks/hub.ts'
+import type { OpenTools } from '../tasks/open.ts'
+import type { Record } from '../tasks/record.ts'
+
+/** What the operations want of the forwarder: they are neighbours and meet in `main.ts`. */
+export interface Delivering {
+  /** Carries a task that was opened leased. */
+  take(row: NewTask, lease: string): void
+  isClosed(tenant: string, destination: string): boolean
+  /** How much waits there, about. */
+  depth(tenant: string, destination: string): number
+}
+
+export interface OperationTools extends OpenTools {
+  readonly clock: Clock
+  readonly agents: Agents
+  readonly hub: Hub
+  readonly record: Record
+  readonly peer: Peer
+  readonly delivering: Delivering
+  readonly signals: HappeningSignals
+  readonly presentCard: PresentCard
+  readonly fetchExtendedCard?: (...args: Parameters<FetchCard>) => ReturnType<FetchCard>
+  /** Signs page tokens; the same on every replica. */
+  readonly pageKey: Buffer
+  readonly blockMs: number
+  readonly pushConfigsMax: number
+  readonly queuePerAgentMax: number
+  /** Aborted when the process goes: waits and streams end. */
+  readonly draining: AbortSignal
+}
+
+/** A call whose agent is known and whose caller may do what it asks. */
+export interface AgentCall extends Call {
+  readonly known: Agent
+}

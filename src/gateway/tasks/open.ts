@@ -1,0 +1,278 @@
+/**
+ * A message becomes a task, or a further message of one: with its event, its delivery and its dedupe row, in one
+ * statement, before anybody is told (P1). The same key again gives the same task (D10).
+ */
+import { A2AError } from '../../a2a/errors.ts'
+import type { SendMessageRequest } from '../../a2a/operations.ts'
+import { isInterrupted, type Message, type Task, type TaskState } from '../../a2a/tasks.ts'
+import { canonicalJson } from '../../platform/canonicalJson.ts'
+import { uuidv7 } from '../../platform/ids.ts'
+import type { Call, StreamEntry } from '../../ports.ts'
+import type { Batch } from '../../store/batch.ts'
+import type { Db } from '../../store/db.ts'
+import { readEvents } from '../../store/events.ts'
+import { addMessage } from '../../store/messages.ts'
+import { findSubmission, type NewTask, type Opened, stateNumber, type TaskHead } from '../../store/tasks.ts'
+import { type PushConfigTools, sealPushConfig } from '../deliveries/pushConfigs.ts'
+import { toEntry } from './entries.ts'
+import { writeRequest } from './request.ts'
+import { type DeliveryWishes, wishesOf } from './wishes.ts'
+
+/** What opening must know of the agent. */
+export interface Recipient {
+  readonly name: string
+  readonly kind: string
+  readonly destination: string
+  readonly ttlSeconds: number
+  /** How many messages it takes side by side. */
+  readonly maxInflight: number
+  readonly paused: boolean
+  readonly idempotency: 'uuid' | 'always' | 'header'
+}
+
+/** Decides whether a fresh delivery is handed over in memory: then it is born leased. undefined: it waits to be claimed. */
+export type HandOver = (recipient: Recipient, tenant: string) => { lease: string; owner: string } | undefined
+
+export interface OpenTools extends PushConfigTools {
+  readonly db: Db
+  readonly open: Batch<NewTask, Opened>
+  readonly handOver: HandOver
+  /** Gives back a place that was promised. */
+  readonly release: (tenant: string, destination: string) => void
+  /** The database's time as this process knows it. */
+  readonly now: () => Date
+  readonly wake: (tenant: string, destination: string, orderingKey?: string) => void
+  /** What was committed, for those who follow. */
+  readonly published: (tenant: string, taskId: string, entries: readonly StreamEntry[], owed: string | null) => void
+}
+
+/** A task as this send made or found it. */
+export interface OpenedTask {
+  readonly tenant: string
+  readonly id: string
+  readonly contextId: string
+  /** The event that holds the message; waiting and streaming go on after it. */
+  readonly sequence: number
+  /** Another send had the same key: this is its task. */
+  readonly repeated: boolean
+  /** Known without reading when this send opened the task. */
+  readonly task?: Task
+  readonly first?: StreamEntry
+  /** The lease under which it is handed over; undefined: it waits. */
+  readonly handed?: { lease: string; row: NewTask }
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i
+
+/** The idempotency key of a message, by the agent's policy; null: every send is its own. */
+function keyOf(message: Message, call: Call, policy: Recipient['idempotency']): string | null {
+  if (call.idempotencyKey !== undefined) return `h:${call.idempotencyKey}`
+  if (policy === 'always' || (policy === 'uuid' && UUID.test(message.messageId))) return `m:${message.messageId}`
+  return null
+}
+
+/** A message without a taskId: a new task. */
+export async function openTask(
+  params: SendMessageRequest,
+  call: Call,
+  recipient: Recipient,
+  tools: OpenTools,
+): Promise<OpenedTask> {
+  const wishes = wishesOf(params)
+  const { tenant } = call.caller
+  const id = uuidv7()
+  const contextId = params.message.contextId || uuidv7()
+  const at = tools.now()
+  const message: Message = { ...params.message, contextId, taskId: id }
+  const task: Task = {
+    id,
+    contextId,
+    status: { state: 'TASK_STATE_SUBMITTED', timestamp: at.toISOString() },
+    history: [message],
+  }
+  const event = { task }
+  const handed = params.message.contextId || wishes.notBefore ? undefined : tools.handOver(recipient, tenant)
+  const row: NewTask = {
+    tenant,
+    id,
+    caller: call.caller.id,
+    agent: recipient.name,
+    contextId,
+    trace: call.trace ? `${call.trace.traceparent} ${call.trace.tracestate ?? ''}`.trimEnd() : null,
+    statusAt: at.toISOString(),
+    deadline: wishes.deadline ?? null,
+    key: keyOf(params.message, call, recipient.idempotency),
+    body: JSON.stringify(event),
+    request: requestOf(params, call),
+    kind: recipient.kind,
+    destination: recipient.destination,
+    orderingKey: `${call.caller.id}/${contextId}`,
+    priority: wishes.priority,
+    lease: handed?.lease ?? null,
+    owner: handed?.owner ?? null,
+    notBefore: wishes.notBefore ?? null,
+    ttlSeconds: wishes.ttlSeconds ?? recipient.ttlSeconds,
+    config: inlineConfig(params, call, id, tools),
+  }
+  const opened = await tools.open.submit(row).catch((error) => {
+    if (handed) tools.release(tenant, recipient.destination)
+    throw error
+  })
+  if (opened.kind === 'repeated') {
+    if (handed) tools.release(tenant, recipient.destination)
+    return repeated(params.message, call, opened, tools)
+  }
+  if (!handed) tools.wake(tenant, recipient.destination, row.orderingKey)
+  const first = toEntry({ sequence: 1, json: row.body, state: task.status.state, event })
+  return {
+    tenant,
+    id,
+    contextId,
+    sequence: 1,
+    repeated: false,
+    task,
+    first,
+    ...(handed && { handed: { lease: handed.lease, row } }),
+  }
+}
+
+const requestOf = (params: SendMessageRequest, call: Call): string | null =>
+  writeRequest({
+    ...(params.configuration?.acceptedOutputModes && { acceptedOutputModes: params.configuration.acceptedOutputModes }),
+    ...(params.metadata && { metadata: params.metadata }),
+    extensions: call.extensions,
+  })
+
+function inlineConfig(
+  { configuration }: SendMessageRequest,
+  call: Call,
+  taskId: string,
+  tools: PushConfigTools,
+): string | null {
+  const config = configuration?.taskPushNotificationConfig
+  if (!config) return null
+  const place = { tenant: call.caller.tenant, taskId, version: call.version }
+  return JSON.stringify(sealPushConfig({ ...config, id: config.id || taskId }, place, tools))
+}
+
+/** The key was used before: the same content gives the same task, another content is a mistake that must be seen (P3). */
+async function repeated(
+  message: Message,
+  call: Call,
+  found: { taskId: string; seq: number },
+  { db }: OpenTools,
+): Promise<OpenedTask> {
+  const { tenant } = call.caller
+  const [row] = await readEvents(db, tenant, found.taskId, found.seq - 1, 1)
+  const stored = row && storedMessage(row.body, row.history)
+  if (!stored || !sameMessage(stored, message, call)) {
+    throw new A2AError(
+      'MESSAGE_ID_REUSED',
+      'this messageId (or Idempotency-Key) was used before with another content; use a new one',
+      {
+        violations: [{ field: 'message.messageId', description: 'already used with another content' }],
+      },
+    )
+  }
+  return { tenant, id: found.taskId, contextId: stored.contextId ?? '', sequence: found.seq, repeated: true }
+}
+
+function storedMessage(body: string, history: string | null): Message | undefined {
+  if (history) return (JSON.parse(history) as Message[])[0]
+  const event = JSON.parse(body) as { task?: Task }
+  return event.task?.history?.[0]
+}
+
+/** Ids that the first send did not name were filled in by us; a key in the header leaves the messageId free. */
+function sameMessage(stored: Message, sent: Message, call: Call): boolean {
+  const { contextId, taskId, messageId, ...kept } = stored
+  const known: Message = {
+    ...kept,
+    messageId: call.idempotencyKey === undefined ? messageId : sent.messageId,
+    ...(sent.contextId && { contextId }),
+    ...(sent.taskId && { taskId }),
+  }
+  const { contextId: c, taskId: t, ...rest } = sent
+  const asked: Message = { ...rest, ...(c && { contextId: c }), ...(t && { taskId: t }) }
+  return canonicalJson(clean(known)) === canonicalJson(clean(asked))
+}
+
+/** Members that are undefined are no members. */
+const clean = (message: Message): unknown => JSON.parse(JSON.stringify(message))
+
+/** How often a further message is tried anew because the task moved on meanwhile. */
+const ADD_TRIES = 5
+
+/** A message for a task that exists: a new event and a new delivery, in order after what is already owed. */
+export async function continueTask(
+  params: SendMessageRequest,
+  call: Call,
+  head: TaskHead,
+  again: () => Promise<TaskHead>,
+  recipient: Recipient,
+  tools: OpenTools,
+): Promise<OpenedTask> {
+  const wishes = wishesOf(params)
+  const key = keyOf(params.message, call, recipient.idempotency)
+  let current = head
+  for (let tries = 0; tries < ADD_TRIES; tries++) {
+    const row = furtherMessage(params, call, current, key, recipient, wishes, tools.now())
+    const added = await addMessage(tools.db, row)
+    if (added) {
+      const entry = toEntry({ sequence: added.lastSeq, json: row.body, state: row.stateName })
+      tools.published(head.tenant, head.id, [entry], added.owed)
+      tools.wake(head.tenant, recipient.destination, row.orderingKey)
+      return { tenant: head.tenant, id: head.id, contextId: head.contextId, sequence: added.lastSeq, repeated: false }
+    }
+    const found =
+      key === null
+        ? undefined
+        : await findSubmission(tools.db, { tenant: head.tenant, caller: head.caller, agent: head.agent, key })
+    if (found) return repeated(params.message, call, found, tools)
+    current = await again()
+  }
+  throw new A2AError('UNAVAILABLE', 'the task is changing too fast; send the same message again', {
+    retryAfterSeconds: 1,
+  })
+}
+
+/** An answer to a question puts the task back on the shelf: SUBMITTED until the agent takes it up again. */
+const stateAfterMessage = (state: TaskState): TaskState => (isInterrupted(state) ? 'TASK_STATE_SUBMITTED' : state)
+
+function furtherMessage(
+  params: SendMessageRequest,
+  call: Call,
+  head: TaskHead,
+  key: string | null,
+  recipient: Recipient,
+  wishes: DeliveryWishes,
+  at: Date,
+) {
+  const message: Message = { ...params.message, contextId: head.contextId, taskId: head.id }
+  const stateName = stateAfterMessage(head.state)
+  const statusUpdate = {
+    taskId: head.id,
+    contextId: head.contextId,
+    status: { state: stateName, timestamp: at.toISOString() },
+  }
+  return {
+    tenant: head.tenant,
+    taskId: head.id,
+    caller: head.caller,
+    agent: head.agent,
+    expectedState: stateNumber(head.state),
+    state: stateNumber(stateName),
+    stateName,
+    statusAt: at.toISOString(),
+    body: JSON.stringify({ statusUpdate }),
+    history: JSON.stringify([message]),
+    request: requestOf(params, call),
+    key,
+    deliveryId: uuidv7(),
+    kind: recipient.kind,
+    destination: recipient.destination,
+    orderingKey: `${head.caller}/${head.contextId}`,
+    priority: wishes.priority,
+    ttlSeconds: wishes.ttlSeconds ?? recipient.ttlSeconds,
+  }
+}

@@ -1,0 +1,51 @@
+/** What a sender may ask of the delivery, in message or request metadata under our extension's key. */
+import { z } from 'zod'
+import { A2AError } from '../../a2a/errors.ts'
+import type { SendMessageRequest } from '../../a2a/operations.ts'
+import { EXTENSION_URI, ownMetadata } from './facts.ts'
+
+const LEVELS = ['urgent', 'high', 'normal', 'low'] as const
+/** 0–9 as AMQP, MQTT and mail have it, 9 the most urgent. */
+const levelOf = (number: number): number => (number >= 8 ? 0 : number >= 5 ? 1 : number >= 2 ? 2 : 3)
+
+const THIRTY_DAYS = 30 * 24 * 3_600
+
+const Wishes = z.object({
+  priority: z.union([z.enum(LEVELS), z.int().min(0).max(9)]).optional(),
+  ttlSeconds: z.int().min(1).max(THIRTY_DAYS).optional(),
+  deadline: z.iso.datetime({ offset: true }).optional(),
+  notBefore: z.iso.datetime({ offset: true }).optional(),
+  skill: z.string().max(256).optional(),
+})
+
+export interface DeliveryWishes {
+  /** 0 urgent … 3 low. */
+  readonly priority: number
+  /** Must be taken by the agent within it. */
+  readonly ttlSeconds?: number
+  /** ISO; must be finished by then. */
+  readonly deadline?: string
+  /** ISO; not to be delivered earlier. */
+  readonly notBefore?: string
+  readonly skill?: string
+}
+
+const NORMAL: DeliveryWishes = { priority: 2 }
+
+/** Throws INVALID_PARAMS when something under our key is not of the documented form. */
+export function wishesOf({ message, metadata }: SendMessageRequest): DeliveryWishes {
+  if (!message.metadata && !metadata) return NORMAL
+  const asked = { ...ownMetadata(metadata), ...ownMetadata(message.metadata) }
+  if (Object.keys(asked).length === 0) return NORMAL
+  const parsed = Wishes.safeParse(asked)
+  if (!parsed.success) {
+    const violations = parsed.error.issues.slice(0, 5).map((issue) => ({
+      field: `message.metadata["${EXTENSION_URI}"].${issue.path.join('.')}`,
+      description: issue.message,
+    }))
+    throw new A2AError('INVALID_PARAMS', `metadata of ${EXTENSION_URI} is not of its form`, { violations })
+  }
+  const { priority = 'normal', ...rest } = parsed.data
+  const level = typeof priority === 'number' ? levelOf(priority) : LEVELS.indexOf(priority)
+  return { priority: level, ...(rest as Omit<DeliveryWishes, 'priority'>) }
+}

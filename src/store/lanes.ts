@@ -1,0 +1,76 @@
+/** A destination's health as all replicas and operators see it; written at transitions and, now and then, at successes. */
+import type { Db, Statement } from './db.ts'
+
+const CLOSED: Statement = {
+  name: 'lanes.closed',
+  write: true,
+  text: `insert into lanes (tenant, destination, closed_at, reason, failures, probe_at)
+values ($1, $2, now(), $3, $4, now() + make_interval(secs => $5::float8 / 1000))
+on conflict (tenant, destination) do update set closed_at = coalesce(lanes.closed_at, now()), reason = excluded.reason,
+  failures = excluded.failures, probe_at = excluded.probe_at`,
+}
+export interface ClosedLane {
+  readonly tenant: string
+  readonly destination: string
+  readonly reason: string
+  readonly failures: number
+  readonly probeInMs: number
+}
+export const laneClosed = async (db: Db, lane: ClosedLane): Promise<void> => {
+  await db.query(CLOSED, [lane.tenant, lane.destination, lane.reason, lane.failures, lane.probeInMs])
+}
+
+const SEEN: Statement = {
+  name: 'lanes.seen',
+  write: true,
+  text: `insert into lanes (tenant, destination, seen_at) values ($1, $2, now())
+on conflict (tenant, destination) do update set closed_at = null, reason = null, failures = 0, probe_at = null, seen_at = now()`,
+}
+/** It answered: open, and seen just now. */
+export const laneSeen = async (db: Db, tenant: string, destination: string): Promise<void> => {
+  await db.query(SEEN, [tenant, destination])
+}
+
+const DEPTH: Statement = {
+  name: 'deliveries.depth',
+  write: false,
+  text: `select count(*)::int as count from (select 1 from deliveries where tenant = $1 and destination = $2 and state = 0 limit $3) w`,
+}
+/** How much waits for a destination, counted up to `max`. */
+export async function laneDepth(db: Db, tenant: string, destination: string, max: number): Promise<number> {
+  const [row] = await db.query<{ count: number }>(DEPTH, [tenant, destination, max])
+  return row?.count ?? 0
+}
+
+export interface DeliveryView {
+  readonly taskId: string
+  readonly state: number
+  readonly attempt: number
+  readonly dueAt: number
+  readonly expiresAt: number | null
+  readonly reason: string | null
+  readonly ahead: number
+  readonly closedAt: number | null
+  readonly probeAt: number | null
+}
+
+const VIEW: Statement = {
+  name: 'deliveries.view',
+  write: false,
+  text: `select d.task_id::text as "taskId", d.state, d.attempt, (extract(epoch from d.due_at) * 1000)::float8 as "dueAt",
+  (extract(epoch from d.expires_at) * 1000)::float8 as "expiresAt", d.reason,
+  case when d.state = 0 then (select count(*)::int from (select 1 from deliveries b where b.tenant = d.tenant and b.destination = d.destination
+    and b.state = 0 and b.priority = d.priority and (b.due_at, b.id) < (d.due_at, d.id) limit 1000) x) else 0 end as ahead,
+  (extract(epoch from l.closed_at) * 1000)::float8 as "closedAt", (extract(epoch from l.probe_at) * 1000)::float8 as "probeAt"
+from (
+  (select * from deliveries where tenant = $1 and id = $2::uuid)
+  union all
+  (select * from deliveries where tenant = $1 and task_id = $2::uuid and id <> task_id and kind <> 'webhook')
+) d left join lanes l on l.tenant = d.tenant and l.destination = d.destination
+order by d.position desc limit 1`,
+}
+/** The newest message of a task on its way to the agent. */
+export async function viewDelivery(db: Db, tenant: string, taskId: string): Promise<DeliveryView | undefined> {
+  const [row] = await db.query<DeliveryView>(VIEW, [tenant, taskId])
+  return row
+}

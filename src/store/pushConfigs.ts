@@ -1,0 +1,114 @@
+/** Push configurations: created, read, deleted. Secrets are sealed before they come here. */
+import type { Db, Statement } from './db.ts'
+
+export interface PushConfigRow {
+  readonly tenant: string
+  readonly taskId: string
+  readonly id: string
+  readonly url: string
+  readonly destination: string
+  readonly version: string
+  readonly token: string | null
+  readonly scheme: string | null
+  readonly credentials: string | null
+  readonly secret: string | null
+}
+
+const COLUMNS = 'tenant, task_id::text as "taskId", id, url, destination, version, token, scheme, credentials, secret'
+
+// The head's flag is what makes later events look for configs at all, so it is set in the same statement. A config with
+// the same id replaces the old one. The bound is looked at under the head's lock, so that two cannot pass it together.
+const PUT: Statement = {
+  name: 'pushConfigs.put',
+  write: true,
+  text: `
+with head as (
+  update tasks set has_push = true where tenant = $1 and id = $2::uuid returning id
+), room as (
+  select id from head where (select count(*) from push_configs where tenant = $1 and task_id = $2::uuid and id <> $3) < $11::int
+)
+insert into push_configs (tenant, task_id, id, url, destination, version, token, scheme, credentials, secret)
+select $1, id, $3, $4, $5, $6, $7, $8, $9, $10 from room
+on conflict (tenant, task_id, id) do update set url = excluded.url, destination = excluded.destination, version = excluded.version,
+  token = excluded.token, scheme = excluded.scheme, credentials = excluded.credentials, secret = excluded.secret,
+  disabled_at = null, disabled_reason = null
+returning id`,
+}
+
+/** false: the task has as many as it may have. */
+export async function putPushConfig(db: Db, row: PushConfigRow, max: number): Promise<boolean> {
+  const rows = await db.query(PUT, [
+    row.tenant,
+    row.taskId,
+    row.id,
+    row.url,
+    row.destination,
+    row.version,
+    row.token,
+    row.scheme,
+    row.credentials,
+    row.secret,
+    max,
+  ])
+  return rows.length === 1
+}
+
+const LIST: Statement = {
+  name: 'pushConfigs.list',
+  write: false,
+  text: `select ${COLUMNS} from push_configs where tenant = $1 and task_id = $2::uuid and id > $3 order by id limit $4`,
+}
+/** In the order of their ids, after `after`. */
+export const listPushConfigs = (
+  db: Db,
+  tenant: string,
+  taskId: string,
+  after: string,
+  limit: number,
+): Promise<PushConfigRow[]> => db.query<PushConfigRow>(LIST, [tenant, taskId, after, limit])
+
+const FIND: Statement = {
+  name: 'pushConfigs.find',
+  write: false,
+  text: `select ${COLUMNS} from push_configs where tenant = $1 and task_id = $2::uuid and id = $3`,
+}
+export async function findPushConfig(
+  db: Db,
+  tenant: string,
+  taskId: string,
+  id: string,
+): Promise<PushConfigRow | undefined> {
+  const [row] = await db.query<PushConfigRow>(FIND, [tenant, taskId, id])
+  return row
+}
+
+// What is owed to it is withdrawn with it; an attempt that has begun may end (P13).
+const DELETE: Statement = {
+  name: 'pushConfigs.delete',
+  write: true,
+  text: `
+with gone as (
+  delete from push_configs where tenant = $1 and task_id = $2::uuid and id = $3 returning id
+)
+update deliveries set state = 4, settled_at = now(), code = 'CONFIG_DELETED', reason = 'the push notification config was deleted'
+where tenant = $1 and task_id = $2::uuid and id <> task_id and config_id = $3 and state = 0 and exists (select 1 from gone)`,
+}
+export const deletePushConfig = async (db: Db, tenant: string, taskId: string, id: string): Promise<void> => {
+  await db.query(DELETE, [tenant, taskId, id])
+}
+
+const DISABLE: Statement = {
+  name: 'pushConfigs.disable',
+  write: true,
+  text: `update push_configs set disabled_at = now(), disabled_reason = $4 where tenant = $1 and task_id = $2::uuid and id = $3 and disabled_at is null`,
+}
+/** The receiver said that it is gone (410): nothing new is owed to it. */
+export const disablePushConfig = async (
+  db: Db,
+  tenant: string,
+  taskId: string,
+  id: string,
+  reason: string,
+): Promise<void> => {
+  await db.query(DISABLE, [tenant, taskId, id, reason])
+}
