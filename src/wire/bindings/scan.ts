@@ -8,7 +8,7 @@ export interface Scan {
   readonly bytes: number
   /** Deepest nesting of objects and arrays. */
   readonly depth: number
-  /** Values, counted by commas and brackets; never fewer than there are. */
+  /** Values, counted by commas and brackets. */
   readonly nodes: number
   /** There are `\u` escapes or extreme numbers, so there may be NULs, lone surrogates or infinities. */
   readonly suspicious: boolean
@@ -34,7 +34,7 @@ const NUMERAL_CHARS = 300
 export function scanJson(body: Buffer): Scan {
   const state = { at: 0, suspicious: false }
   const keys = new Set<string>()
-  let [depth, deepest, nodes] = [0, 0, 1]
+  let [depth, deepest, nodes] = [0, 0, 0]
   let [atKey, inId, idStart, idEnd] = [false, false, -1, -1]
   let duplicate: string | undefined
   for (; state.at < body.length; state.at++) {

@@ -30,8 +30,7 @@ interface Reader {
   given: number
   taken: number
   progressAt: number
-  /** When an interrupted stream ends by itself; undefined: it is not interrupted. */
-  endsAt: number | undefined
+  ended: boolean
   end(why: Why): void
 }
 
@@ -125,10 +124,15 @@ interface Attendance {
 }
 
 function openStream(exchange: Exchange, stream: EventStream, attendance: Attendance): void {
-  const { response, tools, codec, binding } = exchange
+  const { response, tools, binding } = exchange
   const task = stream.taskId ?? ''
   const now = tools.clock.elapsed()
-  let ended = false
+  if (response.destroyed) {
+    attendance.release()
+    stream.close()
+    served(exchange, 'CLIENT_GONE')
+    return
+  }
   const reader: Reader = {
     response,
     openedAt: now,
@@ -136,56 +140,42 @@ function openStream(exchange: Exchange, stream: EventStream, attendance: Attenda
     given: 0,
     taken: 0,
     progressAt: now,
-    endsAt: undefined,
+    ended: false,
     end(why) {
-      if (ended) return
-      ended = true
+      if (reader.ended) return
+      reader.ended = true
       attendance.leave(reader)
       attendance.release()
       stream.close()
-      if (why === 'cut') response.write(`retry: ${RETRY_MS + ((now % RETRY_SPREAD_MS) | 0)}\n\n`)
+      if (why === 'cut') response.write(`retry: ${RETRY_MS + Math.floor(now % RETRY_SPREAD_MS)}\n\n`)
       if (why === 'too slow' || why === 'stalled') response.destroy()
       else response.end()
       tools.signals.emit('stream.closed', { task, binding, why })
     },
   }
-  if (response.destroyed) {
-    attendance.release()
-    stream.close()
-    return served(exchange, 'CLIENT_GONE')
-  }
   startStream(exchange)
   tools.signals.emit('stream.opened', { task, binding })
   attendance.attend(reader)
   response.once('close', () => reader.end('disconnected'))
-  const head = binding === 'JSONRPC' ? `data: {"jsonrpc":"2.0","id":${exchange.idText},"result":` : 'data: '
-  const push = (entry: StreamEntry): boolean => {
-    if (ended || response.destroyed) return false
-    const update = entry.json.startsWith('{"statusUpdate"')
-    const closing = entry.last || (entry.interrupted && update && codec.rim.closesInterrupted)
-    const shared = sharedBuffer(entry, codec, binding, closing)
-    const own = entry.sequence > 0 ? `id: ${entry.sequence}\n${head}` : head
-    give(reader, own, shared, tools.clock.elapsed())
-    if (closing) reader.end(entry.last ? 'finished' : 'interrupted')
-    else if (response.writableLength > tools.limits.streamBufferBytesMax) reader.end('too slow')
-    else {
-      const waitMs = entry.interrupted ? tools.limits.interruptedStreamMs : undefined
-      reader.endsAt = waitMs === undefined ? undefined : tools.clock.elapsed() + waitMs
-    }
-    return !ended
-  }
-  const fail = (cause: unknown) => {
-    response.write(`event: error\ndata: ${errorText(exchange, toA2AError(exchange, cause))}\n\n`)
+  feed(exchange, stream, reader)
+}
+
+/** A failure after the first byte is an event of its own, or SDK parsers swallow it. */
+function feed(exchange: Exchange, stream: EventStream, reader: Reader): void {
+  const head = exchange.binding === 'JSONRPC' ? `data: {"jsonrpc":"2.0","id":${exchange.idText},"result":` : 'data: '
+  const fail = (cause: unknown): false => {
+    reader.response.write(`event: error\ndata: ${errorText(exchange, toA2AError(exchange, cause))}\n\n`)
     reader.end('failed')
+    return false
   }
   try {
     stream.open({
       push(entry) {
+        if (reader.ended || reader.response.destroyed) return false
         try {
-          return push(entry)
+          return pushEntry(exchange, reader, entry, head)
         } catch (error) {
-          fail(error)
-          return false
+          return fail(error)
         }
       },
       end: (why) => reader.end(why),
@@ -193,6 +183,17 @@ function openStream(exchange: Exchange, stream: EventStream, attendance: Attenda
   } catch (error) {
     fail(error)
   }
+}
+
+function pushEntry({ codec, binding, tools }: Exchange, reader: Reader, entry: StreamEntry, head: string): boolean {
+  // A snapshot of an interrupted task opens streams and cannot say that it closes one; only an update can.
+  const update = entry.json.startsWith('{"statusUpdate"')
+  const closing = entry.last || (entry.interrupted && update && codec.rim.closesInterrupted)
+  const shared = sharedBuffer(entry, codec, binding, closing)
+  give(reader, entry.sequence > 0 ? `id: ${entry.sequence}\n${head}` : head, shared, tools.clock.elapsed())
+  if (closing) reader.end(entry.last ? 'finished' : 'interrupted')
+  else if (reader.response.writableLength > tools.limits.streamBufferBytesMax) reader.end('too slow')
+  return !reader.ended
 }
 
 /** The head of a stream; its operation counts as served from here on. */
@@ -237,7 +238,6 @@ function lookAfter(reader: Reader, now: number, limits: Limits, draining: boolea
   }
   if (unsent > limits.streamBufferBytesMax) reader.end('too slow')
   else if (now - reader.progressAt >= limits.streamStallMs) reader.end('stalled')
-  else if (reader.endsAt !== undefined && now >= reader.endsAt) reader.end('interrupted')
   else if (draining || now - reader.openedAt >= limits.streamAgeMaxMs) reader.end('cut')
   else if (unsent === 0 && now - reader.heardAt >= limits.heartbeatMs) {
     reader.response.write(HEARTBEAT)

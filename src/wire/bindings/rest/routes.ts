@@ -69,10 +69,14 @@ function matchSegments(method: string, segments: readonly string[]): RestMatch {
   }
   // `POST /tasks/1:frobnicate` asks for a verb that is not there, not for the task in a wrong way.
   const [first] = others
-  if (!first || (!others.some(hasVerb) && segments.some((text) => /:[A-Za-z]+$/.test(text)))) return { kind: 'absent' }
+  if (!first || (!others.some(hasVerb) && others.every((pattern) => asksForVerb(pattern, segments))))
+    return { kind: 'absent' }
   const allow = [...new Set(others.map((pattern) => pattern.method))].sort().join(', ')
   return { kind: 'other method', allow, route: first }
 }
+
+const asksForVerb = ({ segments: own }: Pattern, segments: readonly string[]): boolean =>
+  own.some((segment, at) => 'member' in segment && /:[A-Za-z]+$/.test(segments[at] as string))
 
 function membersOf(pattern: readonly Segment[], segments: readonly string[]): Record<string, string> | undefined {
   const members: Record<string, string> = {}
