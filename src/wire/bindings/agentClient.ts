@@ -1,7 +1,7 @@
 /** Calls one operation of an agent, in any binding and version. What the agent does is a value, never an exception. */
 import { A2AError } from '../../a2a/errors.ts'
 import type { OperationName, Params, Result } from '../../a2a/operations.ts'
-import { LIMITS } from '../../limits.ts'
+import { LIMITS, type Limits } from '../../limits.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Egress, EgressRequest, EgressResponse, EgressStream } from '../../platform/egress.ts'
 import type { Binding } from '../../ports.ts'
@@ -67,9 +67,12 @@ export interface AgentClient {
 export interface ClientTools {
   readonly egress: Egress
   readonly clock: Clock
+  /** Default: the house's; a test may tighten one. */
+  readonly limits?: Limits
 }
 
-export function createAgentClient(face: AgentFace, speech: Speech, { egress, clock }: ClientTools): AgentClient {
+export function createAgentClient(face: AgentFace, speech: Speech, tools: ClientTools): AgentClient {
+  const { egress, clock, limits = LIMITS } = tools
   const { codec } = face
   const { binding } = speech
   const faultIn = (response: EgressResponse): Fault => {
@@ -82,7 +85,7 @@ export function createAgentClient(face: AgentFace, speech: Speech, { egress, clo
       const forms = speech.requests(name, params, false)
       if (forms.length === 0) return notOffered(name)
       for (const [at, form] of forms.entries()) {
-        const bytesMax = LIMITS.agentReplyBytesMax
+        const bytesMax = limits.agentReplyBytesMax
         const response = await egress.request({ ...written(form), signal, headersMs, totalMs, bytesMax })
         if (response.kind !== 'answered') return faultOfEgress(response)
         if (isWrongForm(response.status) && at < forms.length - 1) continue
@@ -102,9 +105,9 @@ export function createAgentClient(face: AgentFace, speech: Speech, { egress, clo
           ...written(form),
           signal,
           // Official servers answer with the headers when the first event exists: no sooner than the agent has something to say.
-          headersMs: LIMITS.agentIdleMs,
-          idleMs: LIMITS.agentIdleMs,
-          bytesMax: LIMITS.bytesPerTaskMax,
+          headersMs: limits.agentIdleMs,
+          idleMs: limits.agentIdleMs,
+          bytesMax: limits.bytesPerTaskMax,
         })
         if (stream.kind !== 'answered') return faultOfEgress(stream)
         if (isWrongForm(stream.status) && at < forms.length - 1) {
@@ -112,8 +115,8 @@ export function createAgentClient(face: AgentFace, speech: Speech, { egress, clo
           continue
         }
         if (isSuccess(stream.status) && /^text\/event-stream\b/i.test(stream.headers['content-type'] ?? ''))
-          return { kind: 'events', events: framedEvents(stream, form, codec, binding) }
-        const response = await readWhole(stream)
+          return { kind: 'events', events: framedEvents(stream, form, face, { binding, limits }) }
+        const response = await readWhole(stream, limits)
         if (response.kind === 'fault') return response
         if (!isSuccess(response.status)) return faultIn(response)
         // An error before the first event, or the whole result of an agent that does not stream.
@@ -151,7 +154,7 @@ function decoding<T>(decode: () => T): T | Fault {
   }
 }
 
-async function readWhole(stream: EgressStream): Promise<EgressResponse | Fault> {
+async function readWhole(stream: EgressStream, limits: Limits): Promise<EgressResponse | Fault> {
   const pieces: Uint8Array[] = []
   let bytes = 0
   for (;;) {
@@ -161,9 +164,9 @@ async function readWhole(stream: EgressStream): Promise<EgressResponse | Fault> 
     if (read.kind !== 'piece') return faultOfEgress(read)
     bytes += read.bytes.length
     pieces.push(read.bytes)
-    if (bytes <= LIMITS.agentReplyBytesMax) continue
+    if (bytes <= limits.agentReplyBytesMax) continue
     stream.close()
-    return fault('invalid', `the answer has more than ${LIMITS.agentReplyBytesMax} bytes`)
+    return fault('invalid', `the answer has more than ${limits.agentReplyBytesMax} bytes`)
   }
 }
 
@@ -179,8 +182,16 @@ function single(event: DecodedEvent): AgentEvents {
   }
 }
 
-function framedEvents(stream: EgressStream, form: Outgoing, codec: VersionCodec, binding: Binding): AgentEvents {
-  const frames = readServerSentEvents(stream)
+function framedEvents(
+  stream: EgressStream,
+  form: Outgoing,
+  { codec }: AgentFace,
+  { binding, limits }: { binding: Binding; limits: Limits },
+): AgentEvents {
+  const frames = readServerSentEvents(stream, {
+    lineMax: limits.streamLineBytesMax,
+    eventMax: limits.streamEventBytesMax,
+  })
   return {
     async next() {
       const frame = await frames.next()

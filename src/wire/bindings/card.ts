@@ -27,22 +27,22 @@ export function cardAddresses(url: string): string[] {
   return [...new Set([...(isCard ? [url] : []), ...below, ...others])]
 }
 
-export function createFetchCard({ egress, clock }: ClientTools): FetchCard {
+export function createFetchCard({ egress, clock, limits = LIMITS }: ClientTools): FetchCard {
   return async function fetchCard(target, signal): Promise<FetchedCard> {
     const refusal = egress.checkUrl(target.url)
     if (refusal) return failed(fault('blocked', refusal))
-    const until = clock.elapsed() + LIMITS.cardFetchMs
+    const until = clock.elapsed() + limits.cardFetchMs
     let worst = NOWHERE
     for (const url of cardAddresses(target.url)) {
       const leftMs = until - clock.elapsed()
-      if (leftMs <= 0) return failed(fault('unsent', `no agent card within ${LIMITS.cardFetchMs} ms`))
+      if (leftMs <= 0) return failed(fault('unsent', `no agent card within ${limits.cardFetchMs} ms`))
       const response = await egress.request({
         url,
         headers: { accept: 'application/json', 'a2a-version': LATEST.version, ...target.headers },
         signal,
         headersMs: leftMs,
         totalMs: leftMs,
-        bytesMax: LIMITS.cardBytesMax,
+        bytesMax: limits.cardBytesMax,
       })
       // Who cannot be reached here cannot be reached at another path either.
       if (response.kind !== 'answered') return failed(harmless(faultOfEgress(response)))

@@ -2,12 +2,13 @@
 import type { SendMessageConfiguration, SendMessageRequest } from '../../a2a/operations.ts'
 import type { Verdict } from '../../delivery.ts'
 import { LIMITS } from '../../limits.ts'
-import type { AgentTarget, CancelAnswer, Peer, PeerSend } from '../../ports.ts'
+import type { AgentTarget, CancelAnswer, EventSink, Peer, PeerSend } from '../../ports.ts'
 import { type Fault, fault, verdictOf } from './faults.ts'
 import { type Carrying, carryOn, getTask, pump, quick } from './peer/carry.ts'
-import { beginCourse, take } from './peer/course.ts'
+import { beginCourse, type Course, take } from './peer/course.ts'
 import { findTask } from './peer/find.ts'
 import { type Line, type LineTools, openLine } from './peer/line.ts'
+import { redactorFor } from './peer/redact.ts'
 
 export interface PeerTools extends LineTools {
   /** Something an agent said that belongs to no task of this conversation, or came after its end. */
@@ -15,22 +16,26 @@ export interface PeerTools extends LineTools {
 }
 
 export function createPeer(tools: PeerTools): Peer {
-  const { clock, quarantine } = tools
+  const { clock, quarantine, limits = LIMITS } = tools
+  const courseFor = (target: AgentTarget, sink: EventSink, taskId?: string) => {
+    const redact = redactorFor(target)
+    return beginCourse({ sink, limits, redact, quarantine: (reason) => quarantine?.(reason, target) }, taskId)
+  }
   return {
     async send(target, request, sink, signal) {
       const opened = await openLine(tools, target, signal, request)
       if (opened.kind === 'closed') return opened.verdict
-      const course = beginCourse(sink, (reason) => quarantine?.(reason, target))
+      const course = courseFor(target, sink)
       const carrying = { line: opened.line, course, clock }
       const verdict = opened.line.streams ? await sendStreaming(carrying, request) : await sendOnce(carrying, request)
-      return neverAgain(carrying, verdict)
+      return neverAgain(course, discreet(course, verdict))
     },
 
     async follow(target, upstreamTaskId, sink, signal) {
       const opened = await openLine(tools, target, signal)
       if (opened.kind === 'closed') return opened.verdict
-      const course = beginCourse(sink, (reason) => quarantine?.(reason, target), upstreamTaskId)
-      const verdict = await carryOn({ line: opened.line, course, clock }, true)
+      const course = courseFor(target, sink, upstreamTaskId)
+      const verdict = discreet(course, await carryOn({ line: opened.line, course, clock }, true))
       // Looking again harms nobody.
       if (verdict.kind !== 'unknown') return verdict
       return { kind: 'refused', code: 'UNREACHABLE', retry: true, reason: verdict.reason }
@@ -50,13 +55,16 @@ export function createPeer(tools: PeerTools): Peer {
   }
 }
 
+const discreet = (course: Course, verdict: Verdict): Verdict =>
+  verdict.kind === 'accepted' ? verdict : { ...verdict, reason: course.redact(verdict.reason) }
+
 const reasonOf = (verdict: Verdict): string => (verdict.kind === 'accepted' ? '' : verdict.reason)
 
 /**
  * Once the agent has the task, no failure of ours to hear of it may lead to another send: what would be "try again" is
  * "unknown", and is followed up by the task's id.
  */
-function neverAgain({ course }: Carrying, verdict: Verdict): Verdict {
+function neverAgain(course: Course, verdict: Verdict): Verdict {
   if (course.taskId === undefined || verdict.kind !== 'refused' || !verdict.retry || verdict.code === 'STOPPED')
     return verdict
   return { kind: 'unknown', reason: verdict.reason }
@@ -105,12 +113,12 @@ async function sendOnce(carrying: Carrying, request: PeerSend): Promise<Verdict>
   const { line, course } = carrying
   // The answer to a follow-up could still show the state from before it: that one waits for its result.
   const returnImmediately = request.message.taskId === undefined
-  const bounds = { signal: line.signal, headersMs: LIMITS.agentReplyMs, totalMs: LIMITS.agentReplyMs }
+  const bounds = { signal: line.signal, headersMs: line.limits.agentReplyMs, totalMs: line.limits.agentReplyMs }
   const sent = await line.client.call('SendMessage', requestOf(line, request, returnImmediately), bounds)
   if (sent.kind === 'fault') return verdictOf(sent)
   await take(course, { event: sent.result })
   if (course.over) return course.over
-  await carrying.clock.sleep(LIMITS.agentPollFirstMs, line.signal)
+  await carrying.clock.sleep(line.limits.agentPollFirstMs, line.signal)
   return carryOn(carrying, false)
 }
 

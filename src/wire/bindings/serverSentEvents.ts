@@ -1,6 +1,5 @@
 /** Reads `text/event-stream` (WHATWG HTML §9.2) from an egress stream, within bounds. */
 import { createParser } from 'eventsource-parser'
-import { LIMITS } from '../../limits.ts'
 import type { EgressStream } from '../../platform/egress.ts'
 import { type Fault, fault, faultOfEgress } from './faults.ts'
 
@@ -10,14 +9,14 @@ export interface Frames {
   close(): void
 }
 
+/** In characters. */
+export interface FrameBounds {
+  readonly lineMax: number
+  readonly eventMax: number
+}
+
 /** Too long a line or event is the agent's fault (`invalid`); a connection that breaks is `unknown`. */
-export function readServerSentEvents(
-  stream: EgressStream,
-  { lineMax, eventMax }: { lineMax: number; eventMax: number } = {
-    lineMax: LIMITS.streamLineBytesMax,
-    eventMax: LIMITS.streamEventBytesMax,
-  },
-): Frames {
+export function readServerSentEvents(stream: EgressStream, { lineMax, eventMax }: FrameBounds): Frames {
   const waiting: string[] = []
   let at = 0
   let over: { kind: 'end' } | Fault | undefined

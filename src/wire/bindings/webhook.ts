@@ -16,7 +16,7 @@ export interface WebhookTools extends ClientTools {
 }
 
 export function createPostWebhook(tools: WebhookTools): PostWebhook {
-  const { egress, clock } = tools
+  const { egress, clock, limits = LIMITS } = tools
   return async function postWebhook(post, signal) {
     const codec = codecFor(post.version)
     if (!codec)
@@ -36,10 +36,10 @@ export function createPostWebhook(tools: WebhookTools): PostWebhook {
       headers,
       body,
       signal,
-      headersMs: LIMITS.webhookTotalMs,
-      totalMs: LIMITS.webhookTotalMs,
+      headersMs: limits.webhookTotalMs,
+      totalMs: limits.webhookTotalMs,
       idleMs: DRAIN_MS,
-      bytesMax: LIMITS.webhookReplyBytesMax,
+      bytesMax: limits.webhookReplyBytesMax,
     })
     const durationMs = Math.round(clock.elapsed() - began)
     if (answer.kind !== 'answered') return { ...verdictOfFailure(answer), durationMs }

@@ -19,7 +19,9 @@ function streamOf(pieces: Uint8Array[], end: { kind: 'end' } | EgressFailure = {
   return { stream, isClosed: () => closed }
 }
 
-async function framesOf(pieces: Uint8Array[], bounds?: { lineMax: number; eventMax: number }) {
+const wide = { lineMax: 1_000_000, eventMax: 2_000_000 }
+
+async function framesOf(pieces: Uint8Array[], bounds = wide) {
   const frames = readServerSentEvents(streamOf(pieces).stream, bounds)
   const texts: string[] = []
   for (;;) {
@@ -89,7 +91,7 @@ describe('an event stream', () => {
       sent: true,
       reason: 'connection closed',
     })
-    const frames = readServerSentEvents(broken.stream)
+    const frames = readServerSentEvents(broken.stream, wide)
     expect(await frames.next()).toEqual({ kind: 'frame', text: 'x' })
     expect(await frames.next()).toMatchObject({ kind: 'fault', cause: 'unknown' })
     expect(broken.isClosed()).toBe(true)

@@ -1,7 +1,6 @@
 /** Carries home what the agent says about a task that it has: by its stream, by subscribing again, by polling. */
 import type { Task } from '../../../a2a/tasks.ts'
 import type { Verdict } from '../../../delivery.ts'
-import { LIMITS } from '../../../limits.ts'
 import type { Clock } from '../../../platform/clock.ts'
 import type { AgentEvents } from '../agentClient.ts'
 import { type Fault, fault, verdictOf } from '../faults.ts'
@@ -80,13 +79,13 @@ export async function carryOn(carrying: Carrying, subscribe: boolean): Promise<V
     if (broken.kind === 'fault' && broken.cause === 'invalid') return verdictOf(broken)
     if (broken.kind === 'end' && broken.final) break
     fruitless = course.events > before + 1 ? 0 : fruitless + 1
-    await clock.sleep(LIMITS.agentPollFirstMs, line.signal)
+    await clock.sleep(line.limits.agentPollFirstMs, line.signal)
   }
   return poll(carrying)
 }
 
 async function poll({ line, course, clock }: Carrying): Promise<Verdict> {
-  let wait: number = LIMITS.agentPollFirstMs
+  let wait: number = line.limits.agentPollFirstMs
   let failed = 0
   for (;;) {
     if (line.signal.aborted) return verdictOf(fault('stopped', 'stopped'))
@@ -99,7 +98,7 @@ async function poll({ line, course, clock }: Carrying): Promise<Verdict> {
     } else if (isFinal(looked) || ++failed >= FAILED_POLLS_MAX) {
       return verdictOf(looked.error === 'TASK_NOT_FOUND' ? LOST : looked)
     }
-    wait = course.events > before ? LIMITS.agentPollFirstMs : Math.min(wait * 2, LIMITS.agentPollLongestMs)
+    wait = course.events > before ? line.limits.agentPollFirstMs : Math.min(wait * 2, line.limits.agentPollLongestMs)
     await clock.sleep(wait, line.signal)
   }
 }
@@ -114,8 +113,8 @@ export const getTask = (line: Line, id: string): Promise<{ kind: 'result'; resul
   line.client.call('GetTask', { id, ...line.tenant }, quick(line))
 
 /** For what an agent answers from memory. */
-export const quick = ({ signal }: Line) => ({
+export const quick = ({ signal, limits }: Line) => ({
   signal,
-  headersMs: LIMITS.agentHeadersMs,
-  totalMs: LIMITS.agentIdleMs,
+  headersMs: limits.agentHeadersMs,
+  totalMs: limits.agentIdleMs,
 })

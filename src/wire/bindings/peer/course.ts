@@ -2,7 +2,7 @@
 import type { StreamResponse } from '../../../a2a/events.ts'
 import { isInterrupted, isTerminal, type Message, type TaskState, type TaskStatus } from '../../../a2a/tasks.ts'
 import type { Verdict } from '../../../delivery.ts'
-import { LIMITS } from '../../../limits.ts'
+import type { Limits } from '../../../limits.ts'
 import type { EventSink } from '../../../ports.ts'
 import type { DecodedEvent } from '../../versions/codec.ts'
 
@@ -10,6 +10,9 @@ export interface Course {
   readonly sink: EventSink
   /** Something the agent said that belongs to nobody; it is not given on. */
   readonly quarantine: (reason: string) => void
+  readonly limits: Limits
+  /** Takes our credentials out of a text, should the agent repeat them. */
+  readonly redact: (text: string) => string
   /** The agent's id of the task, once it has told it. */
   taskId?: string
   contextId?: string | undefined
@@ -23,13 +26,10 @@ export interface Course {
   snapshot?: string
 }
 
-export const beginCourse = (sink: EventSink, quarantine: (reason: string) => void, taskId?: string): Course => ({
-  sink,
-  quarantine,
-  events: 0,
-  bytes: 0,
-  ...(taskId !== undefined && { taskId }),
-})
+export const beginCourse = (
+  tools: Pick<Course, 'sink' | 'quarantine' | 'limits' | 'redact'>,
+  taskId?: string,
+): Course => ({ ...tools, events: 0, bytes: 0, ...(taskId !== undefined && { taskId }) })
 
 const ACCEPTED: Verdict = { kind: 'accepted' }
 
@@ -57,16 +57,17 @@ export async function take(course: Course, { event }: Pick<DecodedEvent, 'event'
 }
 
 async function giveOn(course: Course, owned: StreamResponse, opening: boolean): Promise<void> {
-  const json = JSON.stringify(owned)
+  const said = JSON.stringify(owned)
+  const json = course.redact(said)
   if ('task' in owned && course.snapshot === json) return finish(course, owned, opening)
   course.events += 1
   course.bytes += json.length
-  if (course.events > LIMITS.eventsPerTaskMax || course.bytes > LIMITS.bytesPerTaskMax) {
+  if (course.events > course.limits.eventsPerTaskMax || course.bytes > course.limits.bytesPerTaskMax) {
     course.over = refusedFor('INVALID_AGENT_RESPONSE', 'the agent said more than one task may hold', false)
     return
   }
   try {
-    await course.sink(owned)
+    await course.sink(json === said ? owned : (JSON.parse(json) as StreamResponse))
   } catch {
     // The lease is lost: somebody else holds the delivery, and our writing would be fenced off.
     course.over = refusedFor('STOPPED', 'nobody takes the events any more', true)

@@ -1,6 +1,7 @@
 /** A line to one agent: which interface, binding and version we use, and with which headers. */
 import type { AgentCard, AgentInterface } from '../../../a2a/agentCard.ts'
 import type { Verdict } from '../../../delivery.ts'
+import { LIMITS, type Limits } from '../../../limits.ts'
 import type { AgentTarget, FetchCard, PeerSend } from '../../../ports.ts'
 import { codecFor } from '../../versions/table.ts'
 import { type AgentClient, type AgentFace, type ClientTools, createAgentClient, type Speech } from '../agentClient.ts'
@@ -23,6 +24,7 @@ export interface Line {
   /** The version has ListTasks. */
   readonly lists: boolean
   readonly signal: AbortSignal
+  readonly limits: Limits
 }
 
 export interface LineTools extends ClientTools {
@@ -57,6 +59,7 @@ export async function openLine(
     pushes: card.capabilities.pushNotifications === true,
     lists: face.codec.names.ListTasks !== undefined,
     signal,
+    limits: tools.limits ?? LIMITS,
   }
   return { kind: 'line', line }
 }
