@@ -48,8 +48,13 @@ export function readServerSentEvents(stream: EgressStream, { lineMax, eventMax }
           at += 1
           if (at === waiting.length) waiting.length = at = 0
           if (text === '') continue
-          if (!text.split('\n').some((line) => line.length > lineMax)) return { kind: 'frame', text }
-          over = fault('invalid', `a line of the stream has more than ${lineMax} characters`)
+          // The parser bounds what it has to keep; an event that arrives whole in one piece it lets through.
+          const tooLong = text.length > eventMax || text.split('\n').some((line) => line.length > lineMax)
+          if (!tooLong) return { kind: 'frame', text }
+          over = fault(
+            'invalid',
+            `an event of the stream has more than ${eventMax} characters, or ${lineMax} in a line`,
+          )
           waiting.length = at = 0
         }
         if (over) {

@@ -71,7 +71,10 @@ export const withCard = (target: AgentTarget, change: (card: AgentCard) => Agent
 })
 
 let sent = 0
-export function aSend(text: string, more: Partial<PeerSend> & { message?: Partial<Message> } = {}): PeerSend {
+export function aSend(
+  text: string,
+  more: Partial<Omit<PeerSend, 'message'>> & { message?: Partial<Message> } = {},
+): PeerSend {
   sent += 1
   const message = { messageId: `message-${sent}`, role: 'ROLE_USER' as const, parts: [{ text }], ...more.message }
   return { extensions: [], idempotencyKey: `key-${sent}`, attempt: 1, ...more, message }
