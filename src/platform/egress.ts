@@ -5,6 +5,7 @@
  */
 import { lookup as systemLookup } from 'node:dns/promises'
 import type { LookupFunction, Socket } from 'node:net'
+import { rootCertificates } from 'node:tls'
 import { buildConnector, Pool } from 'undici'
 import { addressRefusal, hostOf, parseAllow, portOf, type UrlRules, urlRefusal } from './addresses.ts'
 import {
@@ -107,7 +108,11 @@ const hostFor = (url: string): string => (URL.canParse(url) ? new URL(url).hostn
 function guardedPool(url: URL, rules: UrlRules, options: EgressOptions): Pool {
   const { lookup = allAddresses, connectMs = 5_000, connectionsPerOriginMax = 256, ca } = options
   const port = portOf(url)
-  const connect = buildConnector({ timeout: connectMs, lookup: guardedLookup(lookup, port, rules), ...(ca && { ca }) })
+  const connect = buildConnector({
+    timeout: connectMs,
+    lookup: guardedLookup(lookup, port, rules),
+    ...(ca && { ca: [...rootCertificates, ca] }),
+  })
   return new Pool(url.origin, {
     connections: connectionsPerOriginMax,
     pipelining: 1,

@@ -12,9 +12,11 @@ import {
   SignJWT,
 } from 'jose'
 import type { AgentCard, AgentCardSignature } from '../../a2a/agentCard.ts'
-import { canonicalJson } from '../../platform/canonicalJson.ts'
+import { acceptedForms, signedForm } from './signedForm.ts'
 
 const ALG = 'ES256'
+/** Of others' cards: public keys only. */
+const ALGORITHMS = ['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256']
 
 /** A receiver that rejects anything older cannot be fooled by a replay after this time. */
 export const JWT_LIFETIME_SECONDS = 300
@@ -84,13 +86,11 @@ export async function createSigner({ keys, issuer, jwksUrl }: SignerOptions): Pr
     },
     async jws(card) {
       const header = { alg: ALG, kid, typ: 'JOSE', ...(jwksUrl !== undefined && { jku: jwksUrl }) }
-      const signed = await new FlattenedSign(payloadOf(card)).setProtectedHeader(header).sign(key)
+      const signed = await new FlattenedSign(signedForm(card)).setProtectedHeader(header).sign(key)
       return { protected: signed.protected as string, signature: signed.signature }
     },
   }
 }
-
-const payloadOf = ({ signatures: _, ...card }: AgentCard): Uint8Array => Buffer.from(canonicalJson(card))
 
 export type CardTrust = 'verified' | 'unsigned' | 'invalid'
 
@@ -100,12 +100,14 @@ export type CardTrust = 'verified' | 'unsigned' | 'invalid'
  */
 export async function verifyCard(card: AgentCard, trusted: JSONWebKeySet): Promise<CardTrust> {
   if (!card.signatures?.length) return 'unsigned'
-  const payload = Buffer.from(payloadOf(card)).toString('base64url')
   const keys = createLocalJWKSet(trusted)
+  const payloads = acceptedForms(card).map((form) => form.toString('base64url'))
   for (const { protected: header, signature } of card.signatures) {
-    const options = { algorithms: ['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256'] }
-    const found = await flattenedVerify({ payload, protected: header, signature }, keys, options).catch(() => undefined)
-    if (found) return 'verified'
+    for (const payload of payloads) {
+      const signed = { payload, protected: header, signature }
+      const found = await flattenedVerify(signed, keys, { algorithms: ALGORITHMS }).catch(() => undefined)
+      if (found) return 'verified'
+    }
   }
   return 'invalid'
 }

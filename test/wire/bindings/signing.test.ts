@@ -1,4 +1,4 @@
-import { verifyAgentCardSignature } from '@a2a-js/sdk'
+import { generateAgentCardSignature, AgentCard as SdkCard, verifyAgentCardSignature } from '@a2a-js/sdk'
 import { describe, expect, test } from 'vitest'
 import type { AgentCard } from '../../../src/a2a/agentCard.ts'
 import { createSigner, generateSigningKey, verifyCard } from '../../../src/wire/bindings/signing.ts'
@@ -60,10 +60,33 @@ describe('a signed card', () => {
       if (!key) throw new Error('unknown key')
       return key
     })
+    // Members that equal their default are where implementations differ.
+    const plain: AgentCard = {
+      ...card,
+      capabilities: { streaming: false, pushNotifications: false, extensions: [{ uri: 'urn:x', required: false }] },
+      skills: [{ id: 's', name: 'S', description: 'd', tags: ['t'], examples: [] }],
+      securityRequirements: [],
+    }
+    for (const one of [card, plain]) await verify({ ...one, signatures: [await signer.jws(one)] } as never)
     const signed = { ...card, signatures: [await signer.jws(card)] }
-    await verify(signed as never)
     await expect(verify({ ...signed, name: 'other' } as never)).rejects.toThrow()
   })
+})
+
+test('what the official SDK signs is verified, empty members and all', async () => {
+  const key = await generateSigningKey()
+  const sign = generateAgentCardSignature(key as never, { alg: 'ES256', kid: key.kid as string, typ: 'JOSE' })
+  const plain = { ...card, description: '', skills: [], capabilities: { extensions: [] } }
+  const jwks = (await createSigner({ keys: [key], issuer })).jwks()
+  for (const one of [card, plain]) {
+    const { signatures } = await sign(SdkCard.fromJSON(one))
+    const signed = {
+      ...one,
+      signatures: signatures.map(({ protected: header, signature }) => ({ protected: header, signature })),
+    }
+    expect(await verifyCard(signed, jwks)).toBe('verified')
+    expect(await verifyCard({ ...signed, version: '2' }, jwks)).toBe('invalid')
+  }
 })
 
 test('a signer wants ES256 private keys', async () => {
