@@ -117,6 +117,12 @@ CREATE TABLE "replicas" (
 	"until" timestamp (3) with time zone NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "secrets" (
+	"name" text PRIMARY KEY NOT NULL,
+	"sealed" text NOT NULL,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "submissions" (
 	"tenant" text NOT NULL,
 	"caller" text NOT NULL,

@@ -95,7 +95,7 @@ with change as materialized (
     h.id::text || '/' || p.id, h.before + e.ordinal, h.id, h.before + e.ordinal, p.id, 0, now() + make_interval(secs => $21::int)
   from head h join event e on e.no = h.no join push_configs p on p.tenant = h.tenant and p.task_id = h.id
   where h.has_push and p.disabled_at is null
-  returning destination
+  returning tenant, destination
 ), settled as (
   update deliveries d set
     state = case when c.no in (select no from head) then c.settle else 4 end,
@@ -104,7 +104,7 @@ with change as materialized (
   where d.tenant = c.tenant and d.id = c.delivery_id and c.settle is not null and c.no in (select no from held)
 )
 select c.no, h.last_seq as "lastSeq", h.cancel, (c.delivery_id is null or c.no in (select no from held)) as held,
-  (select array_to_string(array_agg(distinct destination), ' ') from owed) as owed
+  (select string_agg(distinct tenant || ' ' || destination, chr(10)) from owed) as owed
 from change c left join head h on h.no = c.no`,
 }
 
@@ -120,8 +120,8 @@ export interface AppendOptions {
   /** How long a webhook is tried. */
   readonly webhookAgeSeconds: number
   readonly newId: () => string
-  /** Webhook destinations that have just got something to do, by tenant of the whole batch. */
-  readonly onOwed: (destinations: readonly string[]) => void
+  /** Webhook lanes that have just got something to do: `tenant destination`, one a line. */
+  readonly onOwed: (lanes: string) => void
 }
 
 function eventColumns(changes: readonly TaskChange[], newId: () => string): string[] {
@@ -161,7 +161,7 @@ export function createAppend(db: Db, options: AppendOptions): Batch<TaskChange, 
       ]
       const written = await db.query<AppendRow>(APPEND, values)
       const owed = written[0]?.owed
-      if (owed) options.onOwed(owed.split(' '))
+      if (owed) options.onOwed(owed)
       const outs: Appended[] = []
       for (const { no, lastSeq, cancel, held } of written) {
         outs[no] =

@@ -189,6 +189,15 @@ where e.tenant = $1 and e.task_id = $2::uuid and e.kind < 2 order by e.seq limit
 export const taskTimeline = (db: Db, tenant: string, id: string): Promise<LogEntry[]> =>
   db.query<LogEntry>(TIMELINE, [tenant, id, PER_TASK_MAX])
 
+const BY_IDS: Statement = {
+  name: 'inspect.deliveriesById',
+  write: false,
+  text: `select ${DELIVERY_COLUMNS} from deliveries d where d.tenant = $1 and d.id = any($2::uuid[])`,
+}
+/** The deliveries of these ids; the one that opens a task has the task's id. */
+export const readDeliveries = async (db: Db, tenant: string, ids: readonly string[]): Promise<DeliveryRow[]> =>
+  ids.length === 0 ? [] : (await db.query<RawDelivery>(BY_IDS, [tenant, arrayLiteral(ids)])).map(toDelivery)
+
 export interface DeliveryQuery {
   readonly tenant: string
   /** Empty: all. */

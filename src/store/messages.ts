@@ -8,7 +8,7 @@ const OWED = (event: string) => `owed as (
     h.id::text || '/' || p.id, h.last_seq, h.id, h.last_seq, p.id, 0, now() + interval '24 hours'
   from head h join push_configs p on p.tenant = h.tenant and p.task_id = h.id
   where h.has_push and p.disabled_at is null
-  returning destination
+  returning tenant, destination
 )`
 
 export interface NewMessage {
@@ -54,12 +54,12 @@ with live as materialized (
   select tenant, $12::uuid, $13, $14, $15, (extract(epoch from now()) * 1000000)::bigint, $16::smallint, id, last_seq, 0,
     now() + make_interval(secs => $17::int) from head
 ), ${OWED('$12')}
-select last_seq as "lastSeq", (select array_to_string(array_agg(distinct destination), ' ') from owed) as owed from head`,
+select last_seq as "lastSeq", (select string_agg(distinct tenant || ' ' || destination, chr(10)) from owed) as owed from head`,
 }
 
 export interface Added {
   readonly lastSeq: number
-  /** Webhook destinations with something to do, separated by blanks; null: none. */
+  /** Webhook lanes with something to do: `tenant destination`, one a line; null: none. */
   readonly owed: string | null
 }
 
@@ -121,7 +121,7 @@ with seen as materialized (
   update deliveries d set state = 4, settled_at = now(), code = 'CANCELED', reason = 'the task was canceled before it was sent'
   where d.tenant = $1 and d.id in (select id from locked) and exists (select 1 from head)
 ), ${OWED('$5')}
-select last_seq as "lastSeq", (select array_to_string(array_agg(distinct destination), ' ') from owed) as owed from head`,
+select last_seq as "lastSeq", (select string_agg(distinct tenant || ' ' || destination, chr(10)) from owed) as owed from head`,
 }
 
 /** Cancels a task of which nothing is on its way to the agent. undefined: something is, or the task has ended. */

@@ -10,7 +10,8 @@ const JOIN: Statement = {
 const BEAT: Statement = {
   name: 'replicas.beat',
   write: true,
-  text: `update replicas set until = now() + make_interval(secs => $2::float8 / 1000) where id = $1 and until > now() returning id::text`,
+  text: `update replicas set until = now() + make_interval(secs => $2::float8 / 1000) where id = $1 and until > now()
+returning (select count(*)::int from replicas where until > now()) as alive`,
 }
 const LEAVE: Statement = { name: 'replicas.leave', write: true, text: 'delete from replicas where id = $1' }
 const SWEEP_REPLICAS: Statement = {
@@ -22,9 +23,9 @@ const SWEEP_REPLICAS: Statement = {
 export const joinReplica = async (db: Db, id: string, name: string, leaseMs: number): Promise<void> => {
   await db.query(JOIN, [id, name, leaseMs])
 }
-/** false: too late, our leases may be another's by now; go on under a new id. */
-export const beatReplica = async (db: Db, id: string, leaseMs: number): Promise<boolean> =>
-  (await db.query(BEAT, [id, leaseMs])).length === 1
+/** How many replicas live; undefined: too late, our leases may be another's by now, go on under a new id. */
+export const beatReplica = async (db: Db, id: string, leaseMs: number): Promise<number | undefined> =>
+  (await db.query<{ alive: number }>(BEAT, [id, leaseMs]))[0]?.alive
 export const leaveReplica = async (db: Db, id: string): Promise<void> => {
   await db.query(LEAVE, [id])
 }

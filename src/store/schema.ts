@@ -245,6 +245,13 @@ export const replicas = pgTable('replicas', {
   until: instant('until').notNull(),
 })
 
+/** What all replicas share and nobody configures: signing keys. Sealed under the master key. */
+export const secrets = pgTable('secrets', {
+  name: text('name').primaryKey(),
+  sealed: text('sealed').notNull(),
+  createdAt: createdAt(),
+})
+
 /** Append-only: who did what to what. */
 export const audit = pgTable(
   'audit',

@@ -91,7 +91,7 @@ export function storeSuite(driver: string, open: () => Promise<{ db: Db; close: 
     const owner = uuidv7()
     const owed: string[] = []
     const append = (change: TaskChange): Promise<Appended> =>
-      createAppend(db, { webhookAgeSeconds: 60, newId: uuidv7, onOwed: (to) => void owed.push(...to) }).submit(change)
+      createAppend(db, { webhookAgeSeconds: 60, newId: uuidv7, onOwed: (lanes) => void owed.push(lanes) }).submit(change)
     const openTask = async (given: Partial<NewTask> = {}) => {
       const task = aNewTask(given)
       await createOpen(db).submit(task)
@@ -238,7 +238,7 @@ export function storeSuite(driver: string, open: () => Promise<{ db: Db; close: 
       const [leased] = await take('push')
       owed.length = 0
       await append(aChange(leased!, { events: [statusEvent('TASK_STATE_WORKING'), statusEvent('TASK_STATE_WORKING')] }))
-      expect(owed).toEqual(['webhook:sink'])
+      expect(owed).toEqual(['t webhook:sink'])
       const hooks = () => claim(db, { tenant: 't', destination: 'webhook:sink', watermark: 0, count: 9, owner })
       const [one, ...rest] = await hooks()
       expect(rest).toEqual([])
@@ -265,7 +265,7 @@ export function storeSuite(driver: string, open: () => Promise<{ db: Db; close: 
       await joinReplica(db, dead, 'dead', -1)
       await openTask({ agent: 'reap' })
       const [leased] = await claim(db, { tenant: 't', destination: 'agent:reap', watermark: 0, count: 1, owner: dead })
-      expect(await beatReplica(db, dead, 60_000)).toBe(false)
+      expect(await beatReplica(db, dead, 60_000)).toBeUndefined()
       expect(await reapLeases(db)).toMatchObject([{ id: leased!.id, owner: dead }])
       expect(await take('reap')).toMatchObject([{ id: leased!.id, attempt: 2, code: 'LEASE_LOST' }])
     })

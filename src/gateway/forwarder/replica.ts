@@ -12,6 +12,8 @@ import { beatReplica, joinReplica, leaveReplica } from '../../store/recovery.ts'
 
 export interface Replica extends Service {
   readonly id: () => string
+  /** There are others on this database, as far as is known. */
+  readonly hasOthers: () => boolean
 }
 
 export interface ReplicaTools {
@@ -24,6 +26,7 @@ export interface ReplicaTools {
 
 export async function joinAsReplica({ db, clock, loopTools, name }: ReplicaTools): Promise<Replica> {
   let id = uuidv7()
+  let others = true
   await joinReplica(db, id, name, LIMITS.leaseMs)
   const beats = loop(
     'replica.beat',
@@ -31,7 +34,9 @@ export async function joinAsReplica({ db, clock, loopTools, name }: ReplicaTools
       await clock.sleep(LIMITS.leaseHeartbeatMs, signal)
       if (signal.aborted) return
       await db.ping()
-      if (await beatReplica(db, id, LIMITS.leaseMs)) return
+      const alive = await beatReplica(db, id, LIMITS.leaseMs)
+      others = alive !== 1
+      if (alive !== undefined) return
       const next = uuidv7()
       await joinReplica(db, next, name, LIMITS.leaseMs)
       id = next
@@ -41,6 +46,7 @@ export async function joinAsReplica({ db, clock, loopTools, name }: ReplicaTools
   return {
     name: 'replica',
     id: () => id,
+    hasOthers: () => others,
     start: () => beats.start(),
     async stop() {
       await beats.stop()

@@ -1,0 +1,59 @@
+/** Dead letters: found, and given back to the queue. */
+import type { DestinationKind } from '../delivery.ts'
+import type { Db, Statement } from './db.ts'
+
+export interface DeadLetter {
+  readonly id: string
+  readonly kind: DestinationKind
+  readonly destination: string
+  readonly taskId: string
+  readonly seq: number
+  readonly agent: string
+  readonly caller: string
+  /** It is dead or expired; otherwise somebody has replayed it, or it never died. */
+  readonly dead: boolean
+}
+
+const FIND: Statement = {
+  name: 'deadLetters.find',
+  write: false,
+  text: `select d.id::text, d.kind, d.destination, d.task_id::text as "taskId", d.seq, t.agent, t.caller, d.state in (3, 5) as dead
+from deliveries d join tasks t on t.tenant = d.tenant and t.id = d.task_id where d.tenant = $1 and d.id = $2::uuid`,
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+export async function findDead(db: Db, tenant: string, id: string): Promise<DeadLetter | undefined> {
+  if (!UUID.test(id)) return undefined
+  const [row] = await db.query<DeadLetter>(FIND, [tenant, id])
+  return row
+}
+
+// Back in line with a fresh count and a fresh day, its config alive again, and a note of who wanted it.
+const REPLAY: Statement = {
+  name: 'deadLetters.replayWebhook',
+  write: true,
+  text: `
+with again as (
+  update deliveries set state = 0, attempt = 0, due_at = now(), settled_at = null, expires_at = now() + interval '24 hours', code = 'REPLAYED', reason = null
+  where tenant = $1 and id = $2::uuid and kind = 'webhook' and state in (3, 5)
+  returning tenant, id, task_id, config_id
+), enabled as (
+  update push_configs p set disabled_at = null, disabled_reason = null from again a
+  where p.tenant = a.tenant and p.task_id = a.task_id and p.id = a.config_id
+), noted as (
+  insert into audit (tenant, id, actor, action, subject) select tenant, $4::uuid, $3, 'delivery.replayed', id::text from again
+)
+select id::text from again`,
+}
+
+export interface ReplayOrder {
+  readonly tenant: string
+  readonly id: string
+  readonly by: string
+  readonly auditId: string
+}
+
+/** false: it is not dead any more. */
+export const replayWebhook = async (db: Db, { tenant, id, by, auditId }: ReplayOrder): Promise<boolean> =>
+  (await db.query(REPLAY, [tenant, id, by, auditId])).length === 1
