@@ -65,14 +65,14 @@ export function mediaTypeOf({ request, codec, tools }: Exchange): string {
   return accept.includes(JSON_TYPE) && !accept.includes(RPC_TYPE) ? JSON_TYPE : RPC_TYPE
 }
 
-/** One write, one `end`. */
+/** One `end` with the text: Node then writes head and body in one piece, which a Buffer beside the head is not. */
 export function sendText(exchange: Exchange, status: number, type: string, text: string, extra?: Headers): void {
-  const body = Buffer.from(text)
-  const headers: Headers = { ...SECURITY_HEADERS, 'Content-Type': type, 'Content-Length': body.length, ...extra }
+  const length = Buffer.byteLength(text)
+  const headers: Headers = { ...SECURITY_HEADERS, 'Content-Type': type, 'Content-Length': length, ...extra }
   if (exchange.activated.length > 0) headers['A2A-Extensions'] = exchange.activated.join(', ')
   if (exchange.tools.draining()) headers.Connection = 'close'
   exchange.response.writeHead(status, headers)
-  exchange.response.end(body)
+  exchange.response.end(text)
 }
 
 export function served({ tools, binding, operation, startedAt }: Exchange, code: string): void {

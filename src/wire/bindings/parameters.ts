@@ -2,16 +2,14 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { A2AError } from '../../a2a/errors.ts'
 import type { Limits } from '../../limits.ts'
-import type { Credentials, TraceContext } from '../../ports.ts'
+import type { Call, Credentials, TraceContext } from '../../ports.ts'
 import { isUri } from './bounds.ts'
 
 export interface ServiceParameters {
   /** A2A-Version as asked for; '' when nobody said. */
   readonly version: string
-  readonly extensions: readonly string[]
-  readonly trace?: TraceContext
-  readonly idempotencyKey?: string
-  readonly lastEventId?: number
+  /** What the operation's call takes over as it is. */
+  readonly carried: Pick<Call, 'extensions' | 'trace' | 'idempotencyKey' | 'lastEventId'>
 }
 
 const NONE: readonly string[] = []
@@ -21,16 +19,18 @@ const NONE: readonly string[] = []
  * @throws A2AError INVALID_REQUEST (two versions), INVALID_PARAMS
  */
 export function parametersOf(headers: IncomingHttpHeaders, query: string, limits: Limits): ServiceParameters {
-  const asked = new URLSearchParams(query)
+  const asked = query === '' ? undefined : new URLSearchParams(query)
   const trace = traceOf(headers)
   const idempotencyKey = idempotencyKeyOf(headers['idempotency-key'], limits)
-  const lastEventId = sequenceOf(headers['last-event-id'] ?? (query === '' ? undefined : asked.get('lastEventId')))
+  const lastEventId = sequenceOf(headers['last-event-id'] ?? asked?.get('lastEventId'))
   return {
-    version: versionOf(headers['a2a-version'], query === '' ? null : asked.get('A2A-Version')),
-    extensions: extensionsOf(headers, limits),
-    ...(trace && { trace }),
-    ...(idempotencyKey !== undefined && { idempotencyKey }),
-    ...(lastEventId !== undefined && { lastEventId }),
+    version: versionOf(headers['a2a-version'], asked?.get('A2A-Version') ?? null),
+    carried: {
+      extensions: extensionsOf(headers, limits),
+      ...(trace && { trace }),
+      ...(idempotencyKey !== undefined && { idempotencyKey }),
+      ...(lastEventId !== undefined && { lastEventId }),
+    },
   }
 }
 

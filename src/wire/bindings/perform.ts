@@ -15,11 +15,10 @@ export interface Performer {
 
 /** The circumstances of a request. Its abort signal is made only if somebody looks at it: most operations do not. */
 export function callOf(exchange: Exchange, caller: Caller, parameters: ServiceParameters): Call {
-  const { version: _, ...rest } = parameters
   const { response } = exchange
   let controller: AbortController | undefined
   return {
-    ...rest,
+    ...parameters.carried,
     agent: exchange.agent,
     caller,
     version: exchange.codec.version,
