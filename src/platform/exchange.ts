@@ -135,6 +135,8 @@ function exchangeOf(
 ): EgressStream {
   const headers = headersOf(response.headers)
   const source = decoded(response.body, headers['content-encoding'])
+  // An abort between two reads has nobody waiting for its error, and an error without a listener ends the program.
+  for (const stream of [response.body, source]) stream.on('error', () => undefined)
   const pieces = source[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
   let bytes = 0
   let last: { kind: 'end' } | EgressFailure | undefined
@@ -165,8 +167,8 @@ function exchangeOf(
     close() {
       if (last) return
       end(endCourse(course, 'aborted', 'closed'))
-      response.body.on('error', () => undefined).destroy()
-      source.on('error', () => undefined).destroy()
+      response.body.destroy()
+      source.destroy()
     },
   }
 }

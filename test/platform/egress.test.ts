@@ -370,6 +370,20 @@ describe('a call', () => {
     expect(await stream.read()).toMatchObject({ kind: 'aborted' })
   })
 
+  test.each(['identity', 'gzip'])('an abort between two reads harms nobody (%s)', async (encoding) => {
+    respond = (_request, response) => {
+      response.setHeader('content-encoding', encoding)
+      response.write(encoding === 'gzip' ? gzipSync(Buffer.alloc(100_000)) : 'one')
+    }
+    const stop = new AbortController()
+    const stream = await egressWith().open(call('/', { signal: stop.signal }))
+    if (stream.kind !== 'answered') throw new Error(stream.reason)
+    stop.abort()
+    await new Promise(setImmediate)
+    expect(await stream.read()).toMatchObject({ kind: 'aborted', sent: true })
+    expect(await stream.read()).toMatchObject({ kind: 'aborted', sent: true })
+  })
+
   test('a header that would forge another is not sent', async () => {
     const answer = await egressWith().request(call('/', { headers: { 'x-evil': 'a\r\nb: c' } }))
     expect(answer).toMatchObject({ kind: 'blocked', sent: false })
