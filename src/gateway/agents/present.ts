@@ -2,7 +2,7 @@
  * The card of an agent as this gateway fronts it: what the agent says of itself, at our addresses, with what the gateway
  * can do for it (streams and webhooks come from the log, whether the agent has them or not) and our ways to prove who one is.
  */
-import type { AgentCard, AgentExtension, AgentInterface, AgentSkill } from '../../a2a/agentCard.ts'
+import type { AgentCard, AgentCardSignature, AgentExtension, AgentInterface, AgentSkill } from '../../a2a/agentCard.ts'
 import type { SecurityRequirement, SecurityScheme } from '../../a2a/security.ts'
 import type { Caller, PresentCard, PresentedCard } from '../../ports.ts'
 import type { Agent } from './agent.ts'
@@ -26,25 +26,29 @@ export interface PresentTools {
   readonly interfaces: readonly FrontInterface[]
   /** Whose agents callers without credentials see. */
   readonly publicTenant?: string
+  /** Signs the card as it is fronted; what the upstream signed is another text. */
+  readonly sign?: (card: AgentCard) => Promise<AgentCardSignature>
 }
 
-export function createPresentCard({
-  find,
-  publicUrl,
-  interfaces,
-  publicTenant = 'default',
-}: PresentTools): PresentCard {
+export function createPresentCard(tools: PresentTools): PresentCard {
+  const { find, publicTenant = 'default' } = tools
   // One object per state of the agent, so that its encodings can be kept beside it.
-  const made = new WeakMap<Agent, PresentedCard>()
+  const made = new WeakMap<Agent, Promise<PresentedCard>>()
   return async (name, caller) => {
     const agent = await find(caller?.tenant ?? publicTenant, name)
     if (!agent || !isVisible(agent, caller)) return undefined
     const known = made.get(agent)
     if (known) return known
-    const presented = { card: frontedCard(agent, publicUrl(), interfaces), modifiedAt: agent.modifiedAt }
-    made.set(agent, presented)
-    return presented
+    const presenting = present(agent, tools)
+    made.set(agent, presenting)
+    presenting.catch(() => made.delete(agent))
+    return presenting
   }
+}
+
+async function present(agent: Agent, { publicUrl, interfaces, sign }: PresentTools): Promise<PresentedCard> {
+  const card = frontedCard(agent, publicUrl(), interfaces)
+  return { card: sign ? { ...card, signatures: [await sign(card)] } : card, modifiedAt: agent.modifiedAt }
 }
 
 /** A private agent is there for those of its tenant who have said who they are. */

@@ -1,0 +1,283 @@
+/** /v1/agents: register, search, change, remove; and the operator's verbs on one agent. */
+import { z } from 'zod'
+import { A2AError } from '../../a2a/errors.ts'
+import type { Agent } from '../../gateway/agents/agent.ts'
+import { type Presence, presenceOf } from '../../gateway/agents/presence.ts'
+import { isVisible } from '../../gateway/agents/present.ts'
+import type { Agents } from '../../gateway/agents/registry.ts'
+import { mayChange } from '../../gateway/agents/writes.ts'
+import { LIMITS } from '../../limits.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { Caller } from '../../ports.ts'
+import type { Db } from '../../store/db.ts'
+import { type QueueRow, readQueues } from '../../store/queues.ts'
+import { type Access, checked, type Face, type FaceContext, jsonBody, newFace, PAGE, pageOf, times } from '../face.ts'
+
+export interface AgentRoutesTools {
+  readonly agents: Agents
+  readonly access: Access
+  readonly db: Db
+  readonly clock: Clock
+  readonly pageKey: Buffer
+  readonly publicUrl: () => string
+  /** Who comes from this machine without a key may register a mailbox. */
+  readonly enrolls: boolean
+  /** Something may go to this destination again: look at it now. */
+  readonly wake: (tenant: string, destination: string) => void
+}
+
+/** Who registers without a key, on this machine; all of these are one owner. */
+const ENROLLED: Caller = { tenant: 'default', id: 'local', kind: 'local', permits: new Set() }
+/** Agents that are read at most to find the available ones of a page. */
+const AVAILABLE_SCAN_MAX = 500
+const DRAIN_WAIT_MAX_SECONDS = 60
+const DRAIN_LOOK_MS = 200
+
+const flag = z.enum(['', 'true', 'false', '1', '0']).transform((value) => value !== 'false' && value !== '0')
+const SEARCH = z.strictObject({
+  q: z.string().min(1).max(200).optional(),
+  skill: z.string().min(1).max(128).optional(),
+  tag: z.string().min(1).max(64).optional(),
+  available: flag.optional(),
+  ...PAGE,
+})
+const REGISTER_QUERY = z.strictObject({ format: z.enum(['json', 'env']).optional() })
+const REMOVE_QUERY = z.strictObject({ force: flag.optional() })
+const PAUSE = z.strictObject({ reason: z.string().max(500).optional() })
+const DRAIN = PAUSE.extend({ waitSeconds: z.number().min(0).max(DRAIN_WAIT_MAX_SECONDS).default(25) })
+
+export function agentRoutes(tools: AgentRoutesTools): Face {
+  const { agents, access, wake } = tools
+  const face = newFace()
+  const look = createLook(tools)
+
+  face.post('/v1/agents', async (context) => {
+    const { format } = checked(REGISTER_QUERY, context.req.query())
+    const by = (tools.enrolls ? await access.orLocal(context) : await access.require(context)) ?? ENROLLED
+    const { created, agent, token } = await agents.register(await jsonBody(context), by)
+    wake(agent.tenant, agent.destination)
+    const status = created ? 201 : 200
+    const location = { Location: `/v1/agents/${agent.name}` }
+    const places = placesOf(agent, tools.publicUrl())
+    if (format === 'env') {
+      const lines = [`GW_AGENT=${agent.name}`, `GW_URL=${places.url}`, ...(token ? [`GW_TOKEN=${token}`] : [])]
+      return context.text(`${lines.join('\n')}\n`, status, location)
+    }
+    return context.json({ name: agent.name, ...places, created, ...(token && { token }) }, status, location)
+  })
+
+  face.get('/v1/agents', async (context) => {
+    const by = await access.require(context, 'read')
+    const query = checked(SEARCH, context.req.query())
+    const { q, skill, tag, available } = query
+    const page = pageOf<string>(query, tools.pageKey, ['agents', by.tenant, by.id, q, skill, tag, available])
+    const filter = { tenant: by.tenant, ...(q && { q }), ...(skill && { skill }), ...(tag && { tag }) }
+    const found = await search(tools, by, { ...filter, ...(by.agents && { names: [...by.agents] }) }, page, available)
+    return context.json(
+      page.answer(
+        found,
+        ({ agent, lane }) => show(agent, lane, by, tools.publicUrl()),
+        ({ agent }) => agent.name,
+      ),
+    )
+  })
+
+  face.get('/v1/agents/:agent', async (context) => {
+    const by = await access.require(context, 'read')
+    return context.json(await look(await visible(context, by, agents), by, true))
+  })
+
+  face.patch('/v1/agents/:agent', async (context) => {
+    const by = await access.require(context)
+    const changes = checked(z.record(z.string(), z.unknown()), await jsonBody(context))
+    const agent = await agents.patch(context.req.param('agent'), changes, by)
+    wake(agent.tenant, agent.destination)
+    return context.json(await look(agent, by, true))
+  })
+
+  face.delete('/v1/agents/:agent', async (context) => {
+    const by = await access.require(context)
+    const { force } = checked(REMOVE_QUERY, context.req.query())
+    await agents.remove(context.req.param('agent'), by, { force: force ?? false })
+    return context.json({ name: context.req.param('agent').toLowerCase(), removed: true })
+  })
+
+  addVerbs(face, tools, look)
+  return face
+}
+
+type Look = (agent: Agent, by: Caller, whole?: boolean) => Promise<object>
+
+function addVerbs(face: Face, tools: AgentRoutesTools, look: Look): void {
+  const { agents, access, wake, db, clock } = tools
+
+  face.post('/v1/agents/:agent/probe', async (context) => {
+    const by = await access.require(context)
+    const agent = changeable(await visible(context, by, agents), by)
+    const began = clock.elapsed()
+    const answer = await agents.probe(agent, context.req.raw.signal)
+    const ms = Math.round(clock.elapsed() - began)
+    if (answer.kind === 'ready') wake(agent.tenant, agent.destination)
+    const { verdict } = answer.kind === 'failed' ? answer : { verdict: undefined }
+    const reached = agent.connector.kind === 'a2a' && answer.kind === 'ready'
+    return context.json({
+      ...(await look(answer.kind === 'ready' ? answer.agent : agent, by)),
+      ...(reached && !agent.pausedAt && { state: 'online' }),
+      probe: {
+        ok: answer.kind === 'ready',
+        ms,
+        ...(verdict && verdict.kind !== 'accepted' && { reason: verdict.reason }),
+        ...(verdict?.kind === 'refused' && { code: verdict.code }),
+      },
+    })
+  })
+
+  face.post('/v1/agents/:agent/pause', async (context) => {
+    const by = await access.require(context)
+    const { reason } = checked(PAUSE, await jsonBody(context))
+    return context.json(await look(await agents.pause(context.req.param('agent'), reason, by), by))
+  })
+
+  face.post('/v1/agents/:agent/resume', async (context) => {
+    const by = await access.require(context)
+    const agent = await agents.resume(context.req.param('agent'), by)
+    wake(agent.tenant, agent.destination)
+    return context.json(await look(agent, by))
+  })
+
+  // Nothing new goes out, what is out comes home: then the agent can be stopped. Senders notice nothing but time.
+  face.post('/v1/agents/:agent/drain', async (context) => {
+    const by = await access.require(context)
+    const { reason = 'draining', waitSeconds } = checked(DRAIN, await jsonBody(context))
+    const agent = await agents.pause(context.req.param('agent'), reason, by)
+    const until = clock.elapsed() + waitSeconds * 1_000
+    const { signal } = context.req.raw
+    const running = async () => (await readQueues(db, agent.tenant, [agent.destination]))[0]?.leased ?? 0
+    let left = await running()
+    while (left > 0 && clock.elapsed() < until && !signal.aborted) {
+      await clock.sleep(DRAIN_LOOK_MS, signal)
+      left = await running()
+    }
+    return context.json({ ...(await look(agent, by)), drained: left === 0 })
+  })
+
+  face.post('/v1/agents/:agent/rotate-key', async (context) => {
+    const by = await access.require(context)
+    const token = await agents.rotateToken(context.req.param('agent'), by)
+    return context.json({ name: context.req.param('agent').toLowerCase(), token })
+  })
+}
+
+async function visible(context: FaceContext, by: Caller, agents: Agents): Promise<Agent> {
+  const name = context.req.param('agent') ?? ''
+  const agent = await agents.find(by.tenant, name)
+  if (!agent || !isVisible(agent, by) || (by.agents && !by.permits.has('operator') && !by.agents.has(agent.name)))
+    throw new A2AError('AGENT_NOT_FOUND', `there is no agent "${name.slice(0, LIMITS.echoCharsMax)}"`)
+  return agent
+}
+
+function changeable(agent: Agent, by: Caller): Agent {
+  if (!mayChange(agent, by)) throw new A2AError('PERMISSION_DENIED', `${agent.name} is another owner's`)
+  return agent
+}
+
+interface Found {
+  readonly agent: Agent
+  readonly lane: QueueRow | undefined
+}
+
+const lanesOf = async (db: Db, tenant: string, found: readonly Agent[]): Promise<Found[]> => {
+  const rows = await readQueues(
+    db,
+    tenant,
+    found.map(({ destination }) => destination),
+  )
+  const byDestination = new Map(rows.map((row) => [row.destination, row]))
+  return found.map((agent) => ({ agent, lane: byDestination.get(agent.destination) }))
+}
+
+/** Whether an agent is there is not in its row, so pages of available ones are gathered. */
+async function search(
+  { agents, db }: AgentRoutesTools,
+  by: Caller,
+  filter: { tenant: string; q?: string; skill?: string; tag?: string; names?: readonly string[] },
+  { fetch, after }: { fetch: number; after: string | undefined },
+  available: boolean | undefined,
+): Promise<Found[]> {
+  const found: Found[] = []
+  let cursor = after
+  for (let read = 0; read < AVAILABLE_SCAN_MAX; ) {
+    const listed = await agents.list({ ...filter, limit: fetch, ...(cursor !== undefined && { after: cursor }) })
+    const seen = await lanesOf(
+      db,
+      by.tenant,
+      listed.filter((agent) => isVisible(agent, by)),
+    )
+    const wanted = seen.filter(
+      ({ agent, lane }) => available === undefined || (presenceOf(agent, lane).state === 'online') === available,
+    )
+    found.push(...wanted)
+    read += listed.length
+    cursor = listed.at(-1)?.name
+    if (listed.length < fetch || found.length >= fetch) break
+  }
+  return found.slice(0, fetch)
+}
+
+function createLook({ db, publicUrl }: AgentRoutesTools): Look {
+  return async (agent, by, whole = false) => {
+    const [lane] = await readQueues(db, agent.tenant, [agent.destination])
+    const shown = show(agent, lane, by, publicUrl())
+    if (!whole || !mayChange(agent, by)) return shown
+    return {
+      ...shown,
+      policy: agent.policy,
+      registration: agent.registration,
+      hasCredentials: agent.credentials !== undefined,
+    }
+  }
+}
+
+const placesOf = (agent: Agent, publicUrl: string) => {
+  const url = `${publicUrl}/agents/${agent.name}/`
+  return { address: `${agent.name}@${new URL(publicUrl).host}`, url, card: `${url}.well-known/agent-card.json` }
+}
+
+const presenceMembers = ({ state, reason, since, lastSeenAt, probeAt }: Presence) => ({
+  state,
+  ...(reason !== undefined && { reason }),
+  ...times({ since, lastSeenAt, nextProbeAt: probeAt }),
+})
+
+/** One agent as everybody of the tenant sees it; its address and owner are for those who may change it. */
+function show(agent: Agent, lane: QueueRow | undefined, by: Caller, publicUrl: string): object {
+  const { connector, card, registration } = agent
+  const description = card?.description ?? registration.description
+  const skills = (card?.skills ?? registration.skills ?? []).map(({ id, name, tags }) => ({
+    id,
+    name: name ?? id,
+    tags: tags ?? [],
+  }))
+  const own = mayChange(agent, by)
+  return {
+    name: agent.name,
+    ...presenceMembers(presenceOf(agent, lane)),
+    connector: own ? connector : { kind: connector.kind },
+    ...(description !== undefined && { description }),
+    skills,
+    queued: lane?.waiting ?? 0,
+    running: lane?.leased ?? 0,
+    ...times({ oldestAt: lane?.oldestAt }),
+    ...placesOf(agent, publicUrl),
+    visibility: agent.policy.visibility,
+    access: agent.policy.access,
+    provisioned: agent.provisioned,
+    ...(own && { owner: agent.owner }),
+    ...times({
+      createdAt: agent.createdAt,
+      modifiedAt: agent.modifiedAt,
+      cardFetchedAt: agent.cardFetchedAt,
+      pausedAt: agent.pausedAt,
+    }),
+  }
+}

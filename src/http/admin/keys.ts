@@ -1,0 +1,105 @@
+/** /v1/keys: an operator's. A key is shown once, when it is made. */
+import { z } from 'zod'
+import { type ApiKeys, PERMITS } from '../../gateway/callers/apiKeys.ts'
+import type { Permit } from '../../ports.ts'
+import type { KeyRow } from '../../store/callers.ts'
+import { type Access, checked, type Face, jsonBody, newFace, PAGE, pageOf, times } from '../face.ts'
+import { Refusal } from '../refusal.ts'
+
+export interface KeyRoutesTools {
+  readonly keys: ApiKeys
+  readonly access: Access
+  readonly pageKey: Buffer
+}
+
+const NEW_KEY = z.strictObject({
+  name: z.string().min(1).max(128).default('key'),
+  caller: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}$/, { error: '1–128 characters: letters, digits, . _ : @ / -' })
+    .optional(),
+  permits: z
+    .array(z.enum(PERMITS as [Permit, ...Permit[]]))
+    .min(1)
+    .max(PERMITS.length)
+    .optional(),
+  agents: z
+    .array(
+      z
+        .string()
+        .regex(/^[a-z0-9][a-z0-9\-_.]{0,62}$/i, { error: 'the name of an agent' })
+        .toLowerCase(),
+    )
+    .min(1)
+    .max(1_000)
+    .optional(),
+  ttlSeconds: z.int().min(1).max(315_360_000).optional(),
+})
+const LIST = z.strictObject({
+  caller: z.string().max(128).optional(),
+  all: z.enum(['true', 'false']).optional(),
+  ...PAGE,
+})
+
+export function keyRoutes({ keys, access, pageKey }: KeyRoutesTools): Face {
+  const face = newFace()
+  face.post('/v1/keys', async (context) => {
+    const by = await access.require(context, 'operator')
+    const { name, caller, permits, agents, ttlSeconds } = checked(NEW_KEY, await jsonBody(context))
+    const { key, row } = await keys.create(
+      {
+        label: name,
+        ...(caller !== undefined && { caller }),
+        ...(permits && { permits: [...new Set(permits)] }),
+        ...(agents && { agents: [...new Set(agents)] }),
+        ...(ttlSeconds !== undefined && { expiresInSeconds: ttlSeconds }),
+      },
+      by,
+    )
+    return context.json({ ...show(row), key }, 201)
+  })
+  face.get('/v1/keys', async (context) => {
+    const by = await access.require(context, 'operator')
+    const query = checked(LIST, context.req.query())
+    const { caller } = query
+    const all = query.all === 'true'
+    const page = pageOf<{ createdAt: number; id: string }>(query, pageKey, ['keys', by.tenant, by.id, caller, all])
+    const rows = await keys.list({
+      tenant: by.tenant,
+      all,
+      limit: page.fetch,
+      ...(caller !== undefined && { caller }),
+      ...(page.after && { before: page.after }),
+    })
+    return context.json(page.answer(rows, show, ({ createdAt, id }) => ({ createdAt, id })))
+  })
+  face.delete('/v1/keys/:id', async (context) => {
+    const by = await access.require(context, 'operator')
+    const id = context.req.param('id')
+    if (!(await keys.revoke(id, by)))
+      throw new Refusal(
+        404,
+        'KEY_NOT_FOUND',
+        'there is no such key, or it was revoked before',
+        'list them: waypost key list',
+      )
+    return context.json({ id, revoked: true })
+  })
+  return face
+}
+
+const show = (row: KeyRow) => ({
+  id: row.id,
+  name: row.label,
+  caller: row.caller,
+  kind: row.kind,
+  permits: row.permits,
+  ...(row.agents && { agents: row.agents }),
+  createdBy: row.createdBy,
+  ...times({
+    createdAt: row.createdAt,
+    expiresAt: row.expiresAt,
+    revokedAt: row.revokedAt,
+    lastUsedAt: row.lastUsedAt,
+  }),
+})

@@ -1,0 +1,51 @@
+/** What everybody may read of the gateway itself: its public keys, and the catalogue of its public agents. */
+import type { Agent } from '../gateway/agents/agent.ts'
+import type { Agents } from '../gateway/agents/registry.ts'
+import { LIMITS } from '../limits.ts'
+import type { PresentCard } from '../ports.ts'
+import { type Face, newFace } from './face.ts'
+
+export interface WellKnownTools {
+  readonly agents: Agents
+  readonly presentCard: PresentCard
+  readonly publicUrl: () => string
+  /** Public keys for card signatures and webhook JWTs. */
+  readonly jwks: () => object
+}
+
+const TENANT = 'default'
+/** A catalogue is one document; who has more agents is searched by /v1/agents. */
+const CATALOGUE_MAX = 1_000
+
+export function wellKnownRoutes({ agents, presentCard, publicUrl, jwks }: WellKnownTools): Face {
+  const face = newFace()
+  face.get('/.well-known/jwks.json', (context) =>
+    context.json(jwks(), 200, { 'Cache-Control': 'public, max-age=600', 'Content-Type': 'application/jwk-set+json' }),
+  )
+  face.get('/.well-known/ai-catalog.json', async (context) => {
+    const listed = await agents.list({ tenant: TENANT, visibility: 'public', limit: CATALOGUE_MAX })
+    const entries = await Promise.all(listed.map((agent) => entryOf(agent, presentCard, publicUrl())))
+    const document = {
+      specVersion: '1.0',
+      host: { displayName: 'Waypost', identifier: publicUrl() },
+      entries: entries.filter((entry) => entry !== undefined),
+    }
+    return context.json(document, 200, { 'Cache-Control': `public, max-age=${LIMITS.cardMaxAgeSeconds}` })
+  })
+  return face
+}
+
+async function entryOf(agent: Agent, presentCard: PresentCard, publicUrl: string) {
+  const presented = await presentCard(agent.name, undefined)
+  if (!presented) return undefined
+  const { card, modifiedAt } = presented
+  return {
+    identifier: `urn:air:${new URL(publicUrl).hostname}:agent:${agent.name}`,
+    displayName: card.name,
+    description: card.description,
+    mediaType: 'application/a2a-agent-card+json',
+    url: `${publicUrl}/agents/${agent.name}/.well-known/agent-card.json`,
+    tags: [...new Set(card.skills.flatMap(({ tags }) => tags))].slice(0, 32),
+    updatedAt: modifiedAt.toISOString(),
+  }
+}
