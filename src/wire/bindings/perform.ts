@@ -16,13 +16,14 @@ export interface Performer {
 /** The circumstances of a request. Its abort signal is made only if somebody looks at it: most operations do not. */
 export function callOf(exchange: Exchange, caller: Caller, parameters: ServiceParameters): Call {
   const { response } = exchange
+  const { extensions, trace, idempotencyKey, lastEventId } = parameters.carried
   let controller: AbortController | undefined
-  return {
-    ...parameters.carried,
+  const call: Writable<Call> = {
     agent: exchange.agent,
     caller,
     version: exchange.codec.version,
     binding: exchange.binding,
+    extensions,
     get signal() {
       if (!controller) {
         const made = new AbortController()
@@ -33,7 +34,14 @@ export function callOf(exchange: Exchange, caller: Caller, parameters: ServicePa
       return controller.signal
     },
   }
+  // Rarely there, so they are added rather than spread: spreading beside an accessor costs 2 µs per request.
+  if (trace) call.trace = trace
+  if (idempotencyKey !== undefined) call.idempotencyKey = idempotencyKey
+  if (lastEventId !== undefined) call.lastEventId = lastEventId
+  return call
 }
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
 const isStreaming = (name: OperationName): boolean => name === 'SendStreamingMessage' || name === 'SubscribeToTask'
 

@@ -123,11 +123,13 @@ export interface ParsedBody {
 
 /**
  * Bytes to a value, within bounds.
- * @throws A2AError JSON_PARSE, PAYLOAD_TOO_LARGE (too many values, before they are built)
+ * @throws A2AError JSON_PARSE, PAYLOAD_TOO_LARGE (too many values, before they are built), INVALID_REQUEST (and too deep)
  */
 export function parseBody(body: Buffer, limits: Limits): ParsedBody {
   if (!isUtf8(body)) throw new A2AError('JSON_PARSE', 'the body is not UTF-8')
   const scan = scanJson(body)
+  // Both at once: too much to be built only to see whether it is well-formed.
+  if (scan.nodes > limits.jsonNodesMax && scan.depth > limits.jsonDepthMax) refuseShape(scan, limits)
   if (scan.nodes > limits.jsonNodesMax)
     throw new A2AError('PAYLOAD_TOO_LARGE', `more than ${limits.jsonNodesMax} JSON values in one request`)
   try {

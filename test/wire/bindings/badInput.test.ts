@@ -154,6 +154,8 @@ describe('B: content type and JSON text', () => {
   test.each([['{'], ['\ufeff{}'], ['']])('B-05…B-08 over REST: %j', (body) => wrongRest({ body }, 400, 'JSON_PARSE'))
   test('B-13 depth', async () => {
     await wrong({ body: rpcBody({ message: MESSAGE, x: nested(63) }) }, -32600)
+    const million = '['.repeat(1_000_000)
+    await wrong({ body: `${million}${']'.repeat(1_000_000)}` }, -32600)
     const tooDeep = `{"message":${'['.repeat(40_000)}${']'.repeat(40_000)}}`
     await wrongRest({ body: tooDeep }, 400, 'INVALID_REQUEST')
     expect((await served.ask({ body: rpcBody({ message: MESSAGE, x: nested(62) }) })).json).toHaveProperty('result')

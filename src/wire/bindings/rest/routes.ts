@@ -31,7 +31,7 @@ const PATTERNS: readonly Pattern[] = ALL_VERSIONS.flatMap((codec) =>
   ),
 ).sort((a, b) => Number(hasVerb(b)) - Number(hasVerb(a)))
 
-/** No tenant is called so (PROTOCOL: tenants share the first segment with the surface). */
+/** No tenant is called so: tenants share the first segment with the surface. */
 const RESERVED: ReadonlySet<string> = new Set([
   '.well-known',
   ...PATTERNS.map(({ segments: [first] }) => (first && 'literal' in first ? first.literal : '')),

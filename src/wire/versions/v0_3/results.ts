@@ -25,10 +25,9 @@ const ENCODERS: { readonly [N in OperationName]: (result: Result<N>, form: Form)
     return form === 'schema' ? encoded : { configs: encoded, ...(nextPageToken !== '' && { nextPageToken }) }
   },
   DeleteTaskPushNotificationConfig: (_result, form) => (form === 'schema' ? null : {}),
-  // The 0.3 proto's security schemes are those of 1.0; only its JSON schema has others.
+  // The 0.3 proto's requirements are those of 1.0; the schemes are written in both spellings anyway.
   GetExtendedAgentCard: (card, form) => ({
     ...encodeCard(card),
-    ...(form === 'proto' && card.securitySchemes && { securitySchemes: card.securitySchemes }),
     ...(form === 'proto' && card.securityRequirements && { security: card.securityRequirements }),
   }),
 }

@@ -1,4 +1,4 @@
-/** A2A 1.0: the canonical form is this version, so writing is free and reading is a check (DESIGN: one form of everything). */
+/** A2A 1.0: the canonical form is this version, so writing is free and reading is a check. */
 import { type OperationName, PARAMS, type Params } from '../../../a2a/operations.ts'
 import { readCard } from '../canonicalCard.ts'
 import type { VersionCodec } from '../codec.ts'
