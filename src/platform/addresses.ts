@@ -82,10 +82,18 @@ function embeddedIn(address: Ip): ipaddr.IPv4 | undefined {
   return form && new ipaddr.IPv4(address.toByteArray().slice(form[1], form[1] + 4))
 }
 
+/** `ipaddr.js` takes the dotted form `::8.8.8.8`, in which systems print `::/96`, for the IPv4-mapped `::ffff:8.8.8.8`. */
+function inHex(text: string): string {
+  if (!text.includes(':')) return text
+  const literal = `http://[${text.replace(/%.*$/, '')}]/`
+  return URL.canParse(literal) ? hostOf(new URL(literal)) : text
+}
+
 /** Why this address may not be reached at this port; undefined: it may. The reason names the class, not the address. */
 export function addressRefusal(text: string, port: number, allow: readonly AllowRule[]): string | undefined {
-  if (!ipaddr.isValid(text)) return 'not an address'
-  const parsed = ipaddr.parse(text)
+  const plain = inHex(text)
+  if (!ipaddr.isValid(plain)) return 'not an address'
+  const parsed = ipaddr.parse(plain)
   const address = parsed instanceof ipaddr.IPv6 && parsed.isIPv4MappedAddress() ? parsed.toIPv4Address() : parsed
   const inner = embeddedIn(address)
   const never = NEVER.find(([, list]) => list.some((net) => matches(address, net) || (inner && matches(inner, net))))

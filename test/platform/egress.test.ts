@@ -231,6 +231,27 @@ describe('the guard', () => {
     expect(hits).toHaveLength(1)
   })
 
+  test('an address that changes between check and connect is refused by the peer address, before a byte is sent', async () => {
+    let looks = 0
+    const shifty = {
+      family: 4,
+      get address() {
+        looks += 1
+        return looks === 1 ? '93.184.216.34' : '127.0.0.1'
+      },
+    }
+    const egress = egressWith({ allow: [], lookup: async () => [shifty] })
+    const answer = await egress.request({ url: `http://shifty.example:${port}/`, ...bounds })
+    expect(answer).toEqual({ kind: 'blocked', sent: false, reason: 'loopback address' })
+    expect(looks).toBeGreaterThan(1)
+    expect(hits).toEqual([])
+  })
+
+  test.each(['::8.8.8.8', '64:ff9b::808:808', '2002:808:808::', '::ffff:0:8.8.8.8'])(
+    '%s hides a public IPv4 address, and is refused all the same',
+    (address) => expect(addressRefusal(address, 443, [])).toBe('address with an embedded IPv4 address'),
+  )
+
   test('a redirect is an answer, not a journey', async () => {
     respond = (_request, response) => response.writeHead(302, { location: `http://127.0.0.1:${port}/second` }).end()
     const answer = await egressWith().request({ url: `http://127.0.0.1:${port}/first`, ...bounds })

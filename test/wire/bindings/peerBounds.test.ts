@@ -71,6 +71,11 @@ const chunk = (text: string) => ({
   artifactUpdate: { ...ids, artifact: { artifactId: 'x', parts: [{ text }] }, append: true },
 })
 
+function speaks(more: object) {
+  const [face] = target.card!.supportedInterfaces
+  target = { ...target, card: { ...target.card!, supportedInterfaces: [{ ...face!, ...more }] } }
+}
+
 async function send(limits: Partial<Limits> = {}) {
   const heard = listen()
   const verdict = await peerWith(limits).send(target, aSend('go'), heard.sink, never)
@@ -230,6 +235,38 @@ test('the follow-up of a task that still looks interrupted waits for what comes'
   expect(heard.log.entries.map(glance)).toEqual(['task INPUT_REQUIRED', 'WORKING', 'COMPLETED'])
 })
 
+test('0.3 resumes without a snapshot: what was missed is fetched before the end is told', async () => {
+  const whole = {
+    kind: 'task',
+    id: 't1',
+    contextId: 'c1',
+    status: { state: 'completed' },
+    artifacts: [{ artifactId: 'x', parts: [{ kind: 'text', text: 'missed' }] }],
+  }
+  const done = { kind: 'status-update', ...ids, status: { state: 'completed' }, final: true }
+  respond = (call, response) => {
+    if (call.method === 'tasks/get') return answer(call, response, { result: whole })
+    if (call.method === 'tasks/resubscribe') return begin(response).end(frame(call, done))
+    begin(response).end(frame(call, { kind: 'task', id: 't1', contextId: 'c1', status: { state: 'working' } }))
+  }
+  speaks({ protocolVersion: '0.3.0' })
+  const { said, events } = await send()
+  expect(said).toEqual(['task WORKING', 'task COMPLETED'])
+  expect(JSON.stringify(events)).toContain('missed')
+})
+
+test('0.3 says final in the midst of its work: the task is looked at', async () => {
+  respond = (call, response) => {
+    const task = (state: string) => ({ kind: 'task', id: 't1', contextId: 'c1', status: { state } })
+    if (call.method === 'tasks/get') return answer(call, response, { result: task('completed') })
+    const final = { kind: 'status-update', ...ids, status: { state: 'working' }, final: true }
+    begin(response).write(frame(call, task('submitted')) + frame(call, final))
+  }
+  speaks({ protocolVersion: '0.2.6' })
+  expect((await send()).said).toEqual(['task SUBMITTED', 'WORKING', 'task COMPLETED'])
+  expect(calls.entries.map(({ method }) => method)).toEqual(['message/stream', 'tasks/get'])
+})
+
 test('a slow sink holds the agent back, and nothing is lost or reordered', async () => {
   respond = (call, response) => {
     begin(response).write(frame(call, aTask('WORKING')))
@@ -261,8 +298,7 @@ test('subscribing by GET, where POST is not allowed', async () => {
     if (request.method === 'POST') return response.writeHead(405).end()
     begin(response).end(`data: ${JSON.stringify(aTask('COMPLETED'))}\n\n`)
   })
-  const [face] = target.card!.supportedInterfaces
-  target = { ...target, card: { ...target.card!, supportedInterfaces: [{ ...face!, protocolBinding: 'HTTP+JSON' }] } }
+  speaks({ protocolBinding: 'HTTP+JSON' })
   const heard = listen()
   expect(await peerWith().follow(target, 't1', heard.sink, never)).toEqual({ kind: 'accepted' })
   expect(asked).toEqual(['POST /tasks/t1:subscribe', 'GET /tasks/t1:subscribe'])
