@@ -21,10 +21,16 @@ export interface StreamedEvent {
 type Unary = Exclude<OperationName, 'SendStreamingMessage' | 'SubscribeToTask'>
 type Streaming = 'SendStreamingMessage' | 'SubscribeToTask'
 
+/** Where a stream begins, and until when it is read. */
+export interface StreamPlace {
+  readonly lastEventId?: string | undefined
+  readonly signal?: AbortSignal
+}
+
 export interface A2AClient {
   readonly agent: ResolvedAgent
   call<N extends Unary>(name: N, params: Params<N>): Promise<Result<N>>
-  stream<N extends Streaming>(name: N, params: Params<N>, lastEventId?: string): AsyncGenerator<StreamedEvent>
+  stream<N extends Streaming>(name: N, params: Params<N>, where?: StreamPlace): AsyncGenerator<StreamedEvent>
 }
 
 export interface A2AClientSettings {
@@ -67,9 +73,14 @@ export function createA2AClient(settings: A2AClientSettings): A2AClient {
   const hadKey = 'authorization' in headers || 'X-API-Key' in headers
   const addressed = <P extends object>(params: P) => (chosen.tenant ? { ...params, tenant: chosen.tenant } : params)
 
-  const request = (name: OperationName, params: object, extra: Readonly<Record<string, string>> = {}) => {
+  const request = (name: OperationName, params: object, extra: Readonly<Record<string, string>>, reading = signal) => {
     const built = chosen.binding === 'JSONRPC' ? rpcRequest(chosen, name, params) : restRequest(chosen, name, params)
-    return http(built.url, { ...built, headers: { ...headers, ...built.headers, ...extra }, timeoutMs, signal })
+    return http(built.url, {
+      ...built,
+      headers: { ...headers, ...built.headers, ...extra },
+      timeoutMs,
+      signal: reading,
+    })
   }
   const unwrap = (json: unknown) => (chosen.binding === 'JSONRPC' ? rpcResult(json, hadKey) : json)
 
@@ -82,11 +93,16 @@ export function createA2AClient(settings: A2AClientSettings): A2AClient {
       if (json === undefined && response.status !== 204) throw notA2A(chosen.url, 'the answer is not JSON')
       return (unwrap(json ?? {}) ?? {}) as never
     },
-    async *stream(name, params, lastEventId) {
-      const response = await request(name, addressed(params), {
-        accept: 'text/event-stream',
-        ...(lastEventId !== undefined && { 'Last-Event-ID': lastEventId }),
-      })
+    async *stream(name, params, { lastEventId, signal: reading } = {}) {
+      const response = await request(
+        name,
+        addressed(params),
+        {
+          accept: 'text/event-stream',
+          ...(lastEventId !== undefined && { 'Last-Event-ID': lastEventId }),
+        },
+        reading,
+      )
       const type = response.headers.get('content-type') ?? ''
       if (!response.ok || !type.startsWith('text/event-stream')) {
         const json = await readJson(response)

@@ -34,13 +34,11 @@ export function buildProgram(rows: readonly CommandRow[]): Command {
 
 /** Commander shall throw, not exit, and leave telling to us. */
 const settle = (command: Command): Command =>
-  command
-    .exitOverride()
-    .configureOutput({
-      outputError: () => {},
-      writeErr: (text) => void process.stderr.write(text),
-      writeOut: (text) => void process.stdout.write(text),
-    })
+  command.exitOverride().configureOutput({
+    outputError: () => {},
+    writeErr: (text) => void process.stderr.write(text),
+    writeOut: (text) => void process.stdout.write(text),
+  })
 
 function addCommand(program: Command, row: CommandRow): void {
   const words = row.path.split(' ')

@@ -105,3 +105,10 @@ export function gatewayKey(flag: string | undefined, around: Surroundings): Gate
 export function allowInsecureTls(): void {
   process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
 }
+
+/** The surroundings of a program that we start: ours, without what would turn it to another gateway, and `extra`. */
+export function childEnvironment(extra: Readonly<Record<string, string>>): Record<string, string> {
+  const inherited = Object.entries(process.env).filter(([name]) => !OURS.test(name) && !NOT_INHERITED.has(name))
+  return { ...(Object.fromEntries(inherited) as Record<string, string>), ...extra }
+}
+const NOT_INHERITED = new Set(['HOST', 'GRPC_PORT'])

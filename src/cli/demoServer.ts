@@ -14,14 +14,24 @@ export interface DemoServer {
   close(): Promise<void>
 }
 
-export async function startDemoServer(agent: DemoAgent, host: string, port: number): Promise<DemoServer> {
-  const server = createServer((request, response) => void serve(agent, base(server, host), request, response))
+export interface DemoServerSettings {
+  readonly host: string
+  readonly port: number
+  /** What the card says, where it is not the address that is listened on. */
+  readonly advertise?: string | undefined
+}
+
+export async function startDemoServer(agent: DemoAgent, settings: DemoServerSettings): Promise<DemoServer> {
+  const { host, port, advertise } = settings
+  const server = createServer(
+    (request, response) => void serve(agent, advertise ?? base(server, host), request, response),
+  )
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, resolve)
   })
   return {
-    url: base(server, host),
+    url: advertise ?? base(server, host),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())

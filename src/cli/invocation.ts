@@ -108,6 +108,9 @@ export function createInvocation(input: InvocationInput): Invocation {
     const text = option(flag)
     return text === undefined ? undefined : durationMs(text, `--${flag}`)
   }
+  // A mistake in them is told before anything is sent.
+  duration('timeout')
+  duration('poll-interval')
   const serviceParameters = parseServiceParameters(list('svc-param'))
   const http = createHttp({ out, secretHeaders: Object.keys(serviceParameters) })
   const { url, source: gatewaySource } = gatewayUrl(flags.gateway as string | undefined, around)

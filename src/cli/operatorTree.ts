@@ -81,11 +81,11 @@ const AGENTS: readonly CommandRow[] = [
 const KEYS: readonly CommandRow[] = [
   {
     path: 'key create',
-    args: '[name]',
+    args: '[label]',
     group: GATEWAY,
     about: 'make a key; its secret is shown once',
     options: [
-      ['--permits <list>', 'send,read,cancel,push or operator'],
+      ['--permits <list>', 'send, read, cancel, push, agent or operator, with commas'],
       ['--agents <list>', 'only these agents (default: all)'],
       ['--expires <duration>', 'ends by itself (30d)'],
     ],

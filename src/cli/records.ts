@@ -55,7 +55,7 @@ export interface DeliveryRecord {
 /** `GET /v1/keys`. */
 export interface KeyRecord {
   readonly id: string
-  readonly name?: string
+  readonly label?: string
   readonly permits?: readonly string[]
   readonly agents?: readonly string[]
   readonly createdAt?: string

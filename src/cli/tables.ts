@@ -93,10 +93,10 @@ export function deliveryTable(deliveries: readonly DeliveryRecord[], call: Invoc
 export function keyTable(keys: readonly KeyRecord[], call: Invocation): void {
   const at = (iso: string | null | undefined) => moment(iso, call.clock.now(), call.timeFormat)
   call.out.table(
-    ['KEY', 'NAME', 'PERMITS', 'AGENTS', 'CREATED', 'LAST USED', 'STATE'],
+    ['KEY', 'LABEL', 'PERMITS', 'AGENTS', 'CREATED', 'LAST USED', 'STATE'],
     keys.map((key) => [
       key.id,
-      some(key.name),
+      some(key.label),
       (key.permits ?? []).join(',') || '–',
       key.agents?.join(',') ?? 'all',
       at(key.createdAt),

@@ -18,18 +18,34 @@ type Waiting = Pick<Invocation, 'duration' | 'clock' | 'signal' | 'out' | 'progr
 /** Ends when the task is terminal or interrupted, or with TIMEOUT. `task` is how it stands now. */
 export async function waitForTask(client: A2AClient, task: Task, call: Waiting): Promise<Task> {
   if (isSettled(task.status.state)) return task
-  const timeoutMs = call.duration('timeout')
-  const giveUp = new AbortController()
-  const timer = timeoutMs === undefined ? undefined : setTimeout(() => giveUp.abort(), timeoutMs)
-  const waiting: Wait = { client, id: task.id, call, until: AbortSignal.any([giveUp.signal, call.signal]) }
+  const limit = timeLimit(call)
+  const waiting: Wait = { client, id: task.id, call, until: limit.until }
   try {
     if (client.agent.card.capabilities?.streaming) await watchStream(waiting)
     return await poll(waiting)
   } catch (error) {
-    if (giveUp.signal.aborted) throw timedOut(waiting, timeoutMs ?? 0)
+    if (limit.expired()) throw timedOut(client, task.id, call)
     throw error
   } finally {
-    clearTimeout(timer)
+    limit.clear()
+  }
+}
+
+interface TimeLimit {
+  /** Aborted when --timeout is over, or at Ctrl-C. */
+  readonly until: AbortSignal
+  expired(): boolean
+  clear(): void
+}
+
+function timeLimit(call: Waiting): TimeLimit {
+  const timeoutMs = call.duration('timeout')
+  const giveUp = new AbortController()
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => giveUp.abort(), timeoutMs)
+  return {
+    until: AbortSignal.any([giveUp.signal, call.signal]),
+    expired: () => giveUp.signal.aborted,
+    clear: () => clearTimeout(timer),
   }
 }
 
@@ -40,32 +56,25 @@ interface Wait {
   readonly until: AbortSignal
 }
 
-const timedOut = ({ client, id, call }: Wait, timeoutMs: number) =>
-  new CliError('A2ACLI_ERR_TIMEOUT', `task ${id} has not ended within ${timeoutMs / 1_000} s; it goes on without us`, {
+function timedOut(client: A2AClient, id: string | undefined, call: Waiting): CliError {
+  const waited = `within ${(call.duration('timeout') ?? 0) / 1_000} s`
+  if (!id) return new CliError('A2ACLI_ERR_TIMEOUT', `the agent said nothing ${waited}`)
+  return new CliError('A2ACLI_ERR_TIMEOUT', `task ${id} has not ended ${waited}; it goes on without us`, {
     hint: `${call.program} task get --wait -a ${client.agent.ref} ${id}`,
   })
+}
 
 /** Returns when the stream said that the task is settled, or when the stream is of no more use. */
-async function watchStream({ client, id, call, until }: Wait): Promise<void> {
-  const events = client.stream('SubscribeToTask', { id })
-  const aborted = new Promise<'aborted'>((resolve) => {
-    if (until.aborted) resolve('aborted')
-    until.addEventListener('abort', () => resolve('aborted'), { once: true })
-  })
+async function watchStream({ client, id, call, until: signal }: Wait): Promise<void> {
   try {
-    for (;;) {
-      const next = await Promise.race([events.next(), aborted])
-      if (next === 'aborted' || next.done) break
-      const state = stateOf(next.value.event)
-      if (state && isSettled(state)) break
+    for await (const { event } of client.stream('SubscribeToTask', { id }, { signal })) {
+      const state = stateOf(event)
+      if (state && isSettled(state)) return
     }
   } catch (error) {
+    signal.throwIfAborted()
     call.out.debug(`the stream of ${id} is of no use, asking instead: ${(error as Error).message}`)
-  } finally {
-    // Not awaited: an open read would hold the return until the peer's next byte.
-    void events.return(undefined).catch(() => {})
   }
-  until.throwIfAborted()
 }
 
 export function stateOf(event: StreamResponse): TaskState | undefined {
@@ -73,55 +82,85 @@ export function stateOf(event: StreamResponse): TaskState | undefined {
   return 'statusUpdate' in event ? event.statusUpdate.status.state : undefined
 }
 
-async function poll({ client, id, call, until }: Wait): Promise<Task> {
+async function poll({ client, id, call, until: signal }: Wait): Promise<Task> {
   const firstMs = call.duration('poll-interval') ?? POLL_MS
   for (let waitMs = firstMs; ; waitMs = Math.min(waitMs * POLL_GROWTH, firstMs * POLL_LONGEST)) {
     const task = await client.call('GetTask', { id })
     if (isSettled(task.status.state)) return task
     call.out.debug(`task ${id} is ${stateName(task.status.state)}, asking again in ${Math.round(waitMs)} ms`)
-    await call.clock.sleep(waitMs, until)
-    until.throwIfAborted()
+    await call.clock.sleep(waitMs, signal)
+    signal.throwIfAborted()
   }
 }
 
 /** How often a cut stream is taken up again before its reader is told. */
 const RESUMES_MAX = 5
+const RESUME_MS = 500
 
 /** A task's events over as many connections as it takes: a cut stream is resumed at the last id that was seen. */
 export async function* resumingStream(
   client: A2AClient,
-  first: AsyncGenerator<StreamedEvent>,
+  begin: (signal: AbortSignal) => AsyncGenerator<StreamedEvent>,
   call: Waiting,
-  lastEventId?: string,
 ): AsyncGenerator<StreamedEvent> {
-  let position = lastEventId
-  let taskId: string | undefined
-  let events = first
-  for (let resumes = 0; ; resumes++) {
-    try {
-      for await (const streamed of events) {
-        position = streamed.id ?? position
-        taskId ??= taskIdOf(streamed.event)
-        yield streamed
-        const state = stateOf(streamed.event)
-        if (state && isSettled(state)) return
-        if ('message' in streamed.event) return
-        resumes = 0
-      }
-    } catch (error) {
-      if (!taskId || call.signal.aborted) throw error
-      // Subscribing to a task that has ended is refused (A2A §3.1.6): how it ended is then one question away.
-      if (resumes > 0 && error instanceof CliError && error.code === 'UnsupportedOperationError') {
-        return yield { event: { task: await client.call('GetTask', { id: taskId }) } }
-      }
-      if (error instanceof CliError && error.code !== 'A2ACLI_ERR_UNREACHABLE') throw error
-      call.out.debug(`the stream broke off: ${(error as Error).message}`)
+  const limit = timeLimit(call)
+  const seen: Seen = { position: undefined, taskId: undefined }
+  let events = begin(limit.until)
+  try {
+    for (let resumes = 0; resumes <= RESUMES_MAX; resumes++) {
+      const ended = yield* oneStream(events, seen, { client, call, resumed: resumes > 0 })
+      if (ended || !seen.taskId) return
+      const { taskId, position } = seen
+      await call.clock.sleep(RESUME_MS, limit.until)
+      limit.until.throwIfAborted()
+      call.out.note(`note: the stream was cut; resuming task ${taskId}${position ? ` after event ${position}` : ''}`)
+      events = client.stream('SubscribeToTask', { id: taskId }, { lastEventId: position, signal: limit.until })
     }
-    if (!taskId || resumes >= RESUMES_MAX) return
-    await call.clock.sleep(POLL_MS / 4, call.signal)
-    if (call.signal.aborted) return
-    call.out.note(`note: the stream was cut; resuming task ${taskId}${position ? ` after event ${position}` : ''}`)
-    events = client.stream('SubscribeToTask', { id: taskId }, position)
+  } catch (error) {
+    if (limit.expired()) throw timedOut(client, seen.taskId, call)
+    throw error
+  } finally {
+    limit.clear()
+  }
+}
+
+interface Seen {
+  position: string | undefined
+  taskId: string | undefined
+}
+
+interface OneStream {
+  readonly client: A2AClient
+  readonly call: Waiting
+  readonly resumed: boolean
+}
+
+/** true: the story has ended; false: the connection has. */
+async function* oneStream(
+  events: AsyncGenerator<StreamedEvent>,
+  seen: Seen,
+  { client, call, resumed }: OneStream,
+): AsyncGenerator<StreamedEvent, boolean> {
+  try {
+    for await (const streamed of events) {
+      seen.position = streamed.id ?? seen.position
+      seen.taskId ??= taskIdOf(streamed.event)
+      yield streamed
+      const state = stateOf(streamed.event)
+      if ((state && isSettled(state)) || 'message' in streamed.event) return true
+    }
+    return false
+  } catch (error) {
+    const { code } = error as { code?: string }
+    if (!seen.taskId || (error as Error).name === 'AbortError' || call.signal.aborted) throw error
+    // Subscribing to a task that has ended is refused (A2A §3.1.6): how it ended is then one question away.
+    if (resumed && code === 'UnsupportedOperationError') {
+      yield { event: { task: await client.call('GetTask', { id: seen.taskId }) } }
+      return true
+    }
+    if (error instanceof CliError && code !== 'A2ACLI_ERR_UNREACHABLE') throw error
+    call.out.debug(`the stream broke off: ${(error as Error).message}`)
+    return false
   }
 }
 

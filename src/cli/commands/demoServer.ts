@@ -1,9 +1,11 @@
 /** `demo-server`: the demo agent, registered at the gateway. Registering again is calling in: what waits comes at once. */
 
+import { sameServer } from '../agentRef.ts'
 import { createDemoAgent } from '../demoAgent.ts'
 import { startDemoServer } from '../demoServer.ts'
 import { CliError } from '../errors.ts'
 import type { Invocation, Run } from '../invocation.ts'
+import type { AgentRecord } from '../records.ts'
 import { stateName } from '../render.ts'
 import { agentName } from './agent.ts'
 
@@ -40,7 +42,11 @@ export const run: Run = async (call) => {
 async function started(agent: ReturnType<typeof createDemoAgent>, call: Invocation) {
   const port = Number(call.option('port') ?? 9100)
   try {
-    return await startDemoServer(agent, call.option('bind') ?? '127.0.0.1', port)
+    return await startDemoServer(agent, {
+      host: call.option('bind') ?? '127.0.0.1',
+      port,
+      advertise: call.option('advertise'),
+    })
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
     throw new CliError('WAYPOST_ERR_PORT_IN_USE', `port ${port} is taken`, {
@@ -51,13 +57,31 @@ async function started(agent: ReturnType<typeof createDemoAgent>, call: Invocati
 
 /** Without a gateway the agent is still an agent; only when --register was said is it an error. */
 async function register(name: string, url: string, call: Invocation): Promise<string | undefined> {
-  const document = { name, connector: { kind: 'a2a', url: call.option('advertise') ?? url }, redelivery: 'atLeastOnce' }
   try {
-    const answer = (await call.gateway.send('POST', '/v1/agents', document)) as { url?: string }
-    return answer.url ?? `${call.gateway.url}/agents/${name}`
+    const address = await callIn(name, url, call)
+    return address ?? `${call.gateway.url}/agents/${name}`
   } catch (error) {
     if (call.flags.register === true || !(error instanceof CliError)) throw error
-    call.out.note(`note: not registered: ${error.message}`)
+    call.out.note(`note: not registered: ${error.message}${error.hint ? ` (${error.hint})` : ''}`)
     return undefined
   }
+}
+
+/** Registers, then has the gateway look at once: that opens the lane, and what waits is delivered. */
+async function callIn(name: string, url: string, call: Invocation): Promise<string | undefined> {
+  const { gateway } = call
+  const path = `/v1/agents/${name}`
+  const document = { name, connector: { kind: 'a2a', url }, redelivery: 'atLeastOnce' }
+  let address: string | undefined
+  try {
+    address = ((await gateway.send('POST', '/v1/agents', document)) as { url?: string }).url
+  } catch (error) {
+    // An agent of the folder of cards is changed there; if it is this very agent, there is nothing to change.
+    if (!(error instanceof CliError) || !error.code.endsWith('CONFLICT')) throw error
+    const known = (await gateway.get(path)) as AgentRecord
+    if (!known.connector?.url || !sameServer(known.connector.url, url)) throw error
+    address = known.url
+  }
+  await gateway.send('POST', `${path}/probe`)
+  return address
 }

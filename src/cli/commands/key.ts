@@ -13,18 +13,18 @@ const words = (text: string | undefined): string[] | undefined =>
 export const create: Run = async (call) => {
   const permits = words(call.option('permits'))
   const agents = words(call.option('agents'))
-  const days = call.duration('expires')
+  const expires = call.duration('expires')
   const answer = (await call.gateway.send('POST', '/v1/keys', {
-    name: call.args[0] ?? 'cli',
+    label: call.args[0] ?? 'cli',
     ...(permits && { permits }),
     ...(agents && { agents }),
-    ...(days !== undefined && { ttlSeconds: Math.round(days / 1_000) }),
-  })) as { id?: string; key?: string; name?: string; permits?: string[] }
+    ...(expires !== undefined && { expiresInSeconds: Math.round(expires / 1_000) }),
+  })) as { id?: string; key?: string; label?: string; permits?: string[] }
   if (call.out.json) call.out.document(answer)
   else {
     call.out.fields([
       ['Key', answer.id],
-      ['Name', answer.name],
+      ['Label', answer.label],
       ['Permits', answer.permits?.join(', ')],
       ['Secret', answer.key],
     ])

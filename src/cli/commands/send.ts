@@ -57,7 +57,7 @@ async function unary(client: A2AClient, request: SendMessageRequest, call: Invoc
 async function streamed(client: A2AClient, request: SendMessageRequest, call: Invocation): Promise<number> {
   let view: StreamView = {}
   let lastWasState = false
-  const events = resumingStream(client, client.stream('SendStreamingMessage', request), call)
+  const events = resumingStream(client, (signal) => client.stream('SendStreamingMessage', request, { signal }), call)
   for await (const { event } of events) {
     view = follow(view, event)
     lastWasState = !('artifactUpdate' in event)

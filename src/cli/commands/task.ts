@@ -105,7 +105,8 @@ export const taskSubscribe: Run = async (call) => {
   const { out } = call
   let view: StreamView = { taskId: id }
   let lastWasState = false
-  for await (const { event } of resumingStream(client, client.stream('SubscribeToTask', { id }, from), call, from)) {
+  const begin = (signal: AbortSignal) => client.stream('SubscribeToTask', { id }, { lastEventId: from, signal })
+  for await (const { event } of resumingStream(client, begin, call)) {
     view = follow(view, event)
     lastWasState = !('artifactUpdate' in event)
     if (out.json && call.has('stream')) out.line(event)

@@ -43,6 +43,7 @@ async function subscribe(url: string, token: string, call: Invocation): Promise<
   if (taskId) {
     const client = await call.agent(() => whoseTask(taskId, call.gateway))
     await register(client, taskId, url, token)
+    call.out.note(`listening to task ${taskId}`)
   } else if (agent || call.option('agent-card')) {
     const client = await call.agent(async () => (agent?.startsWith('@') || agent?.includes('/') ? agent : `@${agent}`))
     return watchAgent(client, url, token, call)

@@ -1,0 +1,137 @@
+/** The whole command tree: JSON parses, stdout is pure, exit codes are as documented, no control characters. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { CLIENT_COMMANDS } from '../../src/cli/commandTree.ts'
+import { operatorCommands } from '../../src/cli/operatorTree.ts'
+import { DELIVERY, type FakeGateway, KEY, startFakeGateway, TASK_AT_GATEWAY } from './fakeGateway.ts'
+import { emptyDirectory, type Ran, runCli } from './run.ts'
+
+/** Run until they are stopped; they have tests of their own. */
+const LASTING = new Set(['serve', 'demo-server', 'webhook listen'])
+
+/** Arguments with which each command succeeds. `TASK` is a task that has ended, `OPEN` one that has not. */
+const SAMPLES: Readonly<Record<string, readonly string[]>> = {
+  send: ['-a', '@echo', '--text', 'hello'],
+  'card get': ['-a', '@echo', '--validate'],
+  'task get': ['-a', '@echo', 'TASK'],
+  'task list': ['-a', '@echo'],
+  'task cancel': ['-a', '@slow', 'OPEN'],
+  'task subscribe': ['-a', '@slow', 'OPEN'],
+  'task download': ['-a', '@echo', 'TASK'],
+  'task explain': [TASK_AT_GATEWAY],
+  'config show': [],
+  completion: ['bash'],
+  status: [],
+  'agent add': ['http://127.0.0.1:9/', '--name', 'echo'],
+  'agent list': [],
+  'agent show': ['echo'],
+  'agent probe': ['echo'],
+  'agent pause': ['@echo'],
+  'agent resume': ['echo'],
+  'agent drain': ['echo'],
+  'agent remove': ['echo', '--yes'],
+  'key create': ['--permits', 'send,read'],
+  'key list': [],
+  'key revoke': ['k1', '--yes'],
+  'dlq list': [],
+  'dlq show': [DELIVERY],
+  'dlq replay': [DELIVERY],
+  'webhook attempts': [],
+  'webhook replay': [DELIVERY],
+  doctor: [],
+  'migrate status': [],
+  'migrate up': [],
+  healthcheck: ['minimal', '--gateway', 'GATEWAY'],
+  explain: ['WAYPOST_ERR_QUEUE_FULL'],
+  cheat: ['send'],
+}
+
+/** The demo agent has no push notifications: the refusal is the protocol's own. */
+const REFUSED: Readonly<Record<string, readonly string[]>> = {
+  'task push-config create': ['-a', '@echo', 'TASK', '--url', 'http://127.0.0.1:9/'],
+  'task push-config get': ['-a', '@echo', 'TASK', 'c1'],
+  'task push-config list': ['-a', '@echo', 'TASK'],
+  'task push-config delete': ['-a', '@echo', 'TASK', 'c1'],
+}
+
+const rows = [...CLIENT_COMMANDS, ...operatorCommands()]
+let gateway: FakeGateway
+
+beforeAll(async () => {
+  gateway = await startFakeGateway()
+})
+afterAll(() => gateway.close())
+
+const env = () => ({ WAYPOST_URL: gateway.url, WAYPOST_KEY: KEY })
+const message = (text: string) => ({ messageId: text, role: 'ROLE_USER' as const, parts: [{ text }] })
+
+async function run(path: string, sample: readonly string[], more: readonly string[]): Promise<Ran> {
+  const open = gateway.slow.accept(message(`open ${path} ${more.join()}`)).id
+  const ended = gateway.agent.accept(message('ended')).id
+  await settled(ended)
+  const words: Readonly<Record<string, string>> = { TASK: ended, OPEN: open, GATEWAY: gateway.url }
+  return runCli([...path.split(' '), ...sample.map((word) => words[word] ?? word), ...more], { env: env() })
+}
+
+async function settled(id: string): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const look = () => gateway.agent.find(id)?.status.state === 'TASK_STATE_COMPLETED' && resolve()
+    gateway.agent.watch(id, look)
+    look()
+  })
+}
+
+test('every command has a sample here', () => {
+  const known = [...Object.keys(SAMPLES), ...Object.keys(REFUSED), ...LASTING].sort()
+  expect(known).toEqual(rows.map(({ path }) => path).sort())
+})
+
+describe.concurrent.each(Object.entries(SAMPLES))('%s', (path, sample) => {
+  test('-o json is one document on stdout', async () => {
+    const { code, stdout, stderr } = await run(path, sample, ['-o', 'json'])
+    expect({ code, stderr }, stdout).toMatchObject({ code: 0 })
+    expect(() => JSON.parse(stdout)).not.toThrow()
+  })
+
+  test('text has no control characters', async () => {
+    const { code, stdout, stderr } = await run(path, sample, [])
+    expect({ code, stderr }, stdout).toMatchObject({ code: 0 })
+    expect(stdout.length).toBeGreaterThan(0)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: it is about them
+    expect(stdout + stderr).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f]/)
+  })
+})
+
+describe.concurrent.each(Object.entries(REFUSED))('%s', (path, sample) => {
+  test('a refusal of the agent has the name that A2A gives it', async () => {
+    const { code, stdout } = await run(path, sample, ['-o', 'json'])
+    expect(code).toBe(1)
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'PushNotificationNotSupportedError', a2aCode: -32003 } })
+  })
+})
+
+describe.concurrent('help', () => {
+  test.each(['--help', '--version', 'help send', 'task --help', 'task push-config create --help'])(
+    '%s',
+    async (words) => {
+      const { code, stdout, stderr } = await runCli(words.split(' '))
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      expect(stdout.length).toBeGreaterThan(4)
+    },
+  )
+
+  test('a noun without a verb is a usage error that shows its verbs', async () => {
+    const { code, stdout, stderr } = await runCli(['task'])
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toContain('explain')
+  })
+})
+
+test('what a command needs can come from a file', async () => {
+  const cwd = emptyDirectory()
+  writeFileSync(join(cwd, '.env'), `A2ACLI_AGENT_CARD=@echo\nWAYPOST_URL=${gateway.url}\nWAYPOST_KEY=${KEY}\n`)
+  const { code, stdout } = await runCli(['send', 'hello', 'there'], { cwd })
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/^Artifact: reply\nhello there\n\n/m)
+})
