@@ -6,6 +6,7 @@ import { LIMITS } from '../limits.ts'
 import { type Gateway, type Http, readJson } from './client.ts'
 import { CliError, usage } from './errors.ts'
 import { A2A_VERSION } from './protocolVersion.ts'
+import { readPage } from './records.ts'
 
 /** A card as it was found. Fields may be missing: real cards are what they are, and `card get` must show them. */
 export type FoundCard = Partial<AgentCard> & Readonly<Record<string, unknown>>
@@ -134,8 +135,8 @@ export function sameServer(url: URL | string, gateway: string): boolean {
 
 async function nearName(name: string, gateway: Gateway): Promise<string | undefined> {
   try {
-    const answer = (await gateway.get('/v1/agents')) as { agents?: readonly { name?: string }[] }
-    const names = (answer.agents ?? []).flatMap((agent) => (agent.name ? [agent.name] : []))
+    const { items } = await readPage<{ name: string }>(gateway, '/v1/agents', { limit: 100 })
+    const names = items.map((agent) => agent.name)
     return names.find((known) => distance(known, name) <= 2) ?? names.find((known) => known.startsWith(name))
   } catch {
     // Without the right to list agents there is no suggestion; the error itself is told by the caller.

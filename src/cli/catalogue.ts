@@ -199,6 +199,24 @@ const ASKING = {
     'check the id',
     'waypost task list',
   ),
+  WAYPOST_ERR_DELIVERY_NOT_FOUND: page(
+    'there is no delivery of this id',
+    'nothing happened',
+    'list what can be replayed',
+    'waypost dlq list',
+  ),
+  WAYPOST_ERR_DELIVERY_NOT_DEAD: page(
+    'only a dead or expired delivery can be tried anew; this one is still under way, or done',
+    'nothing happened',
+    'see how it stands',
+    'waypost dlq show <delivery>',
+  ),
+  WAYPOST_ERR_KEY_NOT_FOUND: page(
+    'there is no key of this id, or it was revoked before',
+    'nothing happened',
+    'list the keys',
+    'waypost key list',
+  ),
   WAYPOST_ERR_PERMISSION_DENIED: page(
     'your key does not permit this',
     'nothing happened',

@@ -149,6 +149,7 @@ interface Problem {
   readonly detail?: string
   readonly hint?: string
   readonly traceId?: string
+  readonly violations?: readonly { readonly field: string; readonly description: string }[]
 }
 
 const CODE_BY_STATUS: Readonly<Record<number, string>> = {
@@ -159,9 +160,11 @@ const CODE_BY_STATUS: Readonly<Record<number, string>> = {
 
 /** An RFC 9457 problem document as an error of ours. */
 export function problem(status: number, json: unknown, hadKey: boolean): CliError {
-  const { code, title, detail, hint, traceId } = (json ?? {}) as Problem
+  const { code, title, detail, hint, traceId, violations = [] } = (json ?? {}) as Problem
   const reason = code ?? CODE_BY_STATUS[status] ?? 'INTERNAL'
-  const said = detail ?? title ?? `HTTP ${status}`
+  // The first violation is the detail itself.
+  const told = violations.slice(1).map(({ field, description }) => `${field}: ${description}`)
+  const said = [detail ?? title ?? `HTTP ${status}`, ...told].join('; ')
   const message = status >= 500 && traceId ? `${said} (trace ${traceId})` : said
   return fromReason(reason, message, { hint, status, hadKey })
 }

@@ -1,7 +1,7 @@
 /** The A2A client's verbs, after the a2a-cli specification 0.2; they work with any agent. */
 import type { CommandRow, OptionRow } from './commandRow.ts'
 
-const A2A = 'A2A client:'
+export const A2A = 'A2A client:'
 
 /** On every command. */
 export const GLOBAL_OPTIONS: readonly OptionRow[] = [
@@ -214,13 +214,5 @@ export const CLIENT_COMMANDS: readonly CommandRow[] = [
     group: A2A,
     about: 'every setting, its value and where it came from',
     run: async () => (await import('./commands/config.ts')).show,
-  },
-  {
-    path: 'completion',
-    args: '<shell>',
-    group: A2A,
-    about: 'print a completion script for bash, zsh or fish',
-    examples: ['completion bash > ~/.local/share/bash-completion/completions/waypost'],
-    run: async () => (await import('./commands/completion.ts')).completion,
   },
 ]

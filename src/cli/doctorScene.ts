@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type Config, readConfig } from '../config.ts'
 import { readJson } from './client.ts'
 import type { Invocation } from './invocation.ts'
-import { type AgentRecord, agentRecords, type DeliveryRecord, deliveryRecords } from './records.ts'
+import { type AgentRecord, type DeliveryRecord, readAll } from './records.ts'
 
 /** A thing that could be had, or why not. */
 export type Found<T> = { readonly value: T } | { readonly missing: string }
@@ -127,9 +127,9 @@ async function gatewayOf(call: Invocation): Promise<Scene['gateway']> {
   if ('missing' in ready) {
     return { url: gateway.url, ready, agents: ready, dead: ready, webhooks: ready, cards: ready }
   }
-  const agents = await attemptAsync(async () => agentRecords(await gateway.get('/v1/agents')))
+  const agents = await attemptAsync(() => readAll<AgentRecord>(gateway, '/v1/agents'))
   const dead = (query: Record<string, string>) =>
-    attemptAsync(async () => deliveryRecords(await gateway.get('/v1/deliveries', { state: 'dead', ...query })))
+    attemptAsync(() => readAll<DeliveryRecord>(gateway, '/v1/deliveries', { state: 'dead,expired', ...query }))
   return {
     url: gateway.url,
     ready,

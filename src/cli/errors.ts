@@ -13,6 +13,8 @@ const EXIT_BY_CODE: Readonly<Record<string, number>> = {
   A2ACLI_ERR_TIMEOUT: EXIT.timeout,
   WAYPOST_ERR_AGENT_NOT_FOUND: EXIT.unreachable,
   WAYPOST_ERR_NOT_FOUND: EXIT.unreachable,
+  WAYPOST_ERR_DELIVERY_NOT_FOUND: EXIT.unreachable,
+  WAYPOST_ERR_KEY_NOT_FOUND: EXIT.unreachable,
   WAYPOST_ERR_PERMISSION_DENIED: EXIT.credentials,
 }
 

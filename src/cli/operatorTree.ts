@@ -1,6 +1,8 @@
 /** The operator's verbs: one management route each, and what runs on this machine. */
 import { SETTINGS, type Setting } from '../config.ts'
 import type { CommandRow, OptionRow } from './commandRow.ts'
+import type { AgentVerb } from './commands/agent.ts'
+import { A2A, CLIENT_COMMANDS, GLOBAL_OPTIONS } from './commandTree.ts'
 
 const GATEWAY = 'Gateway:'
 const REPAIR = 'Looking and mending:'
@@ -12,7 +14,7 @@ const deliveries = async () => import('./commands/deliveries.ts')
 const YES: OptionRow = ['--yes', 'do not ask']
 const DRY: OptionRow = ['--dry-run', 'only tell what would be done']
 
-const verb = (name: 'probe' | 'pause' | 'resume' | 'drain', about: string): CommandRow => ({
+const verb = (name: AgentVerb, about: string): CommandRow => ({
   path: `agent ${name}`,
   args: '<name>',
   group: GATEWAY,
@@ -66,13 +68,14 @@ const AGENTS: readonly CommandRow[] = [
   verb('probe', 'look now whether it answers'),
   verb('pause', 'accept its messages, but do not deliver them'),
   verb('resume', 'deliver again'),
-  verb('drain', 'finish what is queued, accept nothing new'),
+  verb('drain', 'pause, and wait until what is under way has come home'),
+  verb('rotate-key', 'a new token for a mailbox; the old one ends'),
   {
     path: 'agent remove',
     args: '<name>',
     group: GATEWAY,
     about: 'remove an agent',
-    options: [YES, DRY],
+    options: [YES, DRY, ['--force', 'although something is still owed to it']],
     examples: ['agent remove invoices --yes'],
     run: async () => (await agent()).remove,
   },
@@ -81,7 +84,7 @@ const AGENTS: readonly CommandRow[] = [
 const KEYS: readonly CommandRow[] = [
   {
     path: 'key create',
-    args: '[label]',
+    args: '[name]',
     group: GATEWAY,
     about: 'make a key; its secret is shown once',
     options: [
@@ -92,7 +95,13 @@ const KEYS: readonly CommandRow[] = [
     examples: ['key create billing --permits send,read --agents invoices'],
     run: async () => (await key()).create,
   },
-  { path: 'key list', group: GATEWAY, about: 'keys, without their secrets', run: async () => (await key()).list },
+  {
+    path: 'key list',
+    group: GATEWAY,
+    about: 'keys, without their secrets',
+    options: [['--all', 'revoked ones too']],
+    run: async () => (await key()).list,
+  },
   {
     path: 'key revoke',
     args: '<id>',
@@ -156,7 +165,11 @@ const DELIVERIES: readonly CommandRow[] = [
     path: 'webhook attempts',
     group: REPAIR,
     about: 'what receivers answered',
-    options: [...FILTER, ['--state <state>', 'waiting, leased, done, dead'], LIMIT],
+    options: [
+      ['--task <id>', 'only those of this task'],
+      ['--outcome <outcome>', 'delivered, retry, dead or superseded'],
+      LIMIT,
+    ],
     examples: ['webhook attempts --task ID'],
     run: async () => (await deliveries()).listAttempts,
   },
@@ -232,6 +245,18 @@ export const operatorCommands = (): readonly CommandRow[] => [
     about: 'what an error code means, and what to do',
     examples: ['explain WAYPOST_ERR_QUEUE_FULL'],
     run: async () => (await import('./commands/explain.ts')).explainCode,
+  },
+  {
+    path: 'completion',
+    args: '<shell>',
+    group: A2A,
+    about: 'print a completion script for bash, zsh or fish',
+    examples: ['completion bash > ~/.local/share/bash-completion/completions/waypost'],
+    run: async () =>
+      (await import('./commands/completion.ts')).completionOf(
+        [...CLIENT_COMMANDS, ...operatorCommands()],
+        GLOBAL_OPTIONS,
+      ),
   },
   {
     path: 'cheat',

@@ -1,5 +1,5 @@
 /** What the management routes answer, as far as the command line looks at it. Unknown members are left alone. */
-import type { Gateway } from './client.ts'
+import type { Gateway, Query } from './client.ts'
 import { CliError } from './errors.ts'
 
 /** `GET /v1/agents[/{agent}]`. */
@@ -55,7 +55,7 @@ export interface DeliveryRecord {
 /** `GET /v1/keys`. */
 export interface KeyRecord {
   readonly id: string
-  readonly label?: string
+  readonly name?: string
   readonly permits?: readonly string[]
   readonly agents?: readonly string[]
   readonly createdAt?: string
@@ -64,16 +64,47 @@ export interface KeyRecord {
   readonly revokedAt?: string | null
 }
 
-/** A list stands under the name of what it lists. */
-const listed = <T>(answer: unknown, name: string): readonly T[] => {
-  const list = (answer as Record<string, unknown> | undefined)?.[name]
-  return Array.isArray(list) ? (list as T[]) : []
+/** `GET /v1/webhooks/attempts`. */
+export interface WebhookAttemptRecord {
+  readonly delivery: string
+  readonly task?: string
+  readonly sequence?: number
+  readonly attempt?: number
+  readonly outcome?: string
+  readonly status?: number
+  readonly durationMs?: number
+  readonly code?: string
+  readonly reason?: string
+  readonly at?: string
 }
 
-export const agentRecords = (answer: unknown): readonly AgentRecord[] => listed(answer, 'agents')
-export const taskRecords = (answer: unknown): readonly TaskRecord[] => listed(answer, 'tasks')
-export const deliveryRecords = (answer: unknown): readonly DeliveryRecord[] => listed(answer, 'deliveries')
-export const keyRecords = (answer: unknown): readonly KeyRecord[] => listed(answer, 'keys')
+/** One page of a list; `next` is where the following one begins. */
+export interface ListPage<Entry> {
+  readonly items: readonly Entry[]
+  readonly next?: string
+}
+
+export async function readPage<Entry>(gateway: Gateway, path: string, query: Query = {}): Promise<ListPage<Entry>> {
+  const answer = (await gateway.get(path, query)) as Partial<ListPage<Entry>>
+  return { ...answer, items: Array.isArray(answer.items) ? answer.items : [] }
+}
+
+/** The largest page that the gateway gives, and how many of them are read for an overview. */
+const PAGE_SIZE = 100
+const PAGES_MAX = 10
+
+/** Page after page, up to a thousand entries. */
+export async function readAll<Entry>(gateway: Gateway, path: string, query: Query = {}): Promise<readonly Entry[]> {
+  const found: Entry[] = []
+  let cursor: string | undefined
+  for (let pages = 0; pages < PAGES_MAX; pages++) {
+    const page = await readPage<Entry>(gateway, path, { ...query, limit: PAGE_SIZE, cursor })
+    found.push(...page.items)
+    cursor = page.next
+    if (cursor === undefined) break
+  }
+  return found
+}
 
 /** The agent of a task, as a reference for -a. */
 export async function whoseTask(id: string, gateway: Gateway): Promise<string> {

@@ -2,12 +2,14 @@
 import { moment } from './durations.ts'
 import type { Invocation } from './invocation.ts'
 import type { Cell, Style } from './output.ts'
-import type { AgentRecord, DeliveryRecord, KeyRecord, TaskRecord } from './records.ts'
+import type { AgentRecord, DeliveryRecord, KeyRecord, TaskRecord, WebhookAttemptRecord } from './records.ts'
 import { stateName } from './render.ts'
 
 const STATE_STYLES: Readonly<Record<string, Style>> = {
   online: 'good',
   done: 'good',
+  delivered: 'good',
+  retry: 'warn',
   COMPLETED: 'good',
   paused: 'warn',
   draining: 'warn',
@@ -90,13 +92,31 @@ export function deliveryTable(deliveries: readonly DeliveryRecord[], call: Invoc
   call.out.note(deliveries.length === 0 ? 'none' : `${deliveries.length} shown`)
 }
 
+export function attemptTable(attempts: readonly WebhookAttemptRecord[], call: Invocation): void {
+  call.out.table(
+    ['DELIVERY', 'TASK', 'SEQ', 'ATTEMPT', 'OUTCOME', 'STATUS', 'MS', 'AT', 'REASON'],
+    attempts.map(({ delivery, task, sequence, attempt, outcome, status, durationMs, at, reason, code }) => [
+      delivery,
+      some(task),
+      some(sequence),
+      some(attempt),
+      stateCell(outcome),
+      some(status),
+      some(durationMs),
+      moment(at, call.clock.now(), call.timeFormat),
+      some(reason ?? code),
+    ]),
+  )
+  call.out.note(attempts.length === 0 ? 'none' : `${attempts.length} shown`)
+}
+
 export function keyTable(keys: readonly KeyRecord[], call: Invocation): void {
   const at = (iso: string | null | undefined) => moment(iso, call.clock.now(), call.timeFormat)
   call.out.table(
-    ['KEY', 'LABEL', 'PERMITS', 'AGENTS', 'CREATED', 'LAST USED', 'STATE'],
+    ['KEY', 'NAME', 'PERMITS', 'AGENTS', 'CREATED', 'LAST USED', 'STATE'],
     keys.map((key) => [
       key.id,
-      some(key.label),
+      some(key.name),
       (key.permits ?? []).join(',') || '–',
       key.agents?.join(',') ?? 'all',
       at(key.createdAt),

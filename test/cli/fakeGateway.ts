@@ -29,9 +29,9 @@ export interface FakeGateway {
 
 const CANNED: Readonly<Record<string, unknown>> = {
   'GET /healthz': { status: 'ok', version: '0.1.0' },
-  'GET /readyz': { status: 'ready', checks: [{ name: 'database', ok: true }] },
+  'GET /readyz': { ready: true, checks: [{ name: 'database', ok: true }] },
   'GET /v1/agents': {
-    agents: [
+    items: [
       {
         name: 'echo',
         state: 'online',
@@ -57,7 +57,7 @@ const CANNED: Readonly<Record<string, unknown>> = {
   'POST /v1/agents/echo/resume': { name: 'echo', state: 'online' },
   'POST /v1/agents/echo/drain': { name: 'echo', state: 'draining' },
   'GET /v1/tasks': {
-    tasks: [
+    items: [
       { id: TASK_AT_GATEWAY, agent: 'echo', state: 'TASK_STATE_SUBMITTED', delivery: { state: 'waiting', attempt: 2 } },
     ],
   },
@@ -70,7 +70,7 @@ const CANNED: Readonly<Record<string, unknown>> = {
     try: ['waypost agent probe invoices'],
   },
   'GET /v1/deliveries': {
-    deliveries: [
+    items: [
       {
         id: DELIVERY,
         kind: 'webhook',
@@ -83,9 +83,13 @@ const CANNED: Readonly<Record<string, unknown>> = {
     ],
   },
   [`POST /v1/deliveries/${DELIVERY}/replay`]: { id: DELIVERY, state: 'waiting' },
-  'POST /v1/deliveries/replay': { count: 1 },
-  'POST /v1/keys': { id: 'k1', key: 'wp_k1_secret', label: 'cli', permits: ['send'] },
-  'GET /v1/keys': { keys: [{ id: 'k1', label: 'cli', permits: ['send'] }] },
+  'POST /v1/deliveries/replay': { dryRun: false, matched: 1, more: false, replayed: 1, items: [] },
+  'GET /v1/webhooks/attempts': {
+    items: [{ delivery: DELIVERY, task: TASK_AT_GATEWAY, sequence: 2, attempt: 1, outcome: 'retry', status: 500 }],
+  },
+  'POST /v1/agents/echo/rotate-key': { name: 'echo', token: 'wp_x' },
+  'POST /v1/keys': { id: 'k1', key: 'wp_k1_secret', name: 'cli', permits: ['send'] },
+  'GET /v1/keys': { items: [{ id: 'k1', name: 'cli', permits: ['send'] }] },
   'DELETE /v1/keys/k1': { id: 'k1', revoked: true },
 }
 

@@ -3,20 +3,20 @@ import { readFileSync } from 'node:fs'
 import { resolveAgent } from '../agentRef.ts'
 import { CliError, usage } from '../errors.ts'
 import type { Invocation, Run } from '../invocation.ts'
-import { type AgentRecord, agentRecords } from '../records.ts'
+import { type AgentRecord, readAll } from '../records.ts'
 import { agentTable, recordFields } from '../tables.ts'
 
 const path = (name: string | undefined): string =>
   `/v1/agents/${encodeURIComponent((name ?? '').replace(/^@/, '').toLowerCase())}`
 
 export const list: Run = async (call) => {
-  const query = { q: call.option('query'), skill: call.option('skill'), tag: call.option('tag') }
-  const answer = await call.gateway.get('/v1/agents', { ...query, ...(call.has('available') && { available: true }) })
-  const agents = agentRecords(answer)
-  if (call.out.json) call.out.document(answer)
+  const filter = { q: call.option('query'), skill: call.option('skill'), tag: call.option('tag') }
+  const query = { ...filter, ...(call.has('available') && { available: true }) }
+  const items = await readAll<AgentRecord>(call.gateway, '/v1/agents', query)
+  if (call.out.json) call.out.document({ items })
   else {
-    agentTable(agents, call)
-    if (agents.length === 0) call.out.note(`register one: ${call.program} agent add https://agent.example.test`)
+    agentTable(items, call)
+    if (items.length === 0) call.out.note(`register one: ${call.program} agent add https://agent.example.test`)
   }
   return 0
 }
@@ -27,7 +27,7 @@ export const remove: Run = async (call) => {
   const name = call.args[0] as string
   if (!call.has('yes') && !call.has('dry-run')) {
     throw usage(
-      `removing ${name} ends its waiting tasks; say that you mean it`,
+      `${name} and its token would be gone; say that you mean it`,
       `${call.program} agent remove ${name} --yes`,
     )
   }
@@ -35,15 +35,17 @@ export const remove: Run = async (call) => {
     const { queued = 0 } = (await call.gateway.get(path(name))) as AgentRecord
     return told({ agent: name, wouldEnd: queued }, call)
   }
-  const answer = await call.gateway.send('DELETE', path(name))
+  const answer = await call.gateway.send('DELETE', `${path(name)}${call.has('force') ? '?force=true' : ''}`)
   if (call.out.json) call.out.document(answer)
   else call.out.fields([['Removed', name]])
   return 0
 }
 
-/** probe, pause, resume and drain differ in their last word only. */
+export type AgentVerb = 'probe' | 'pause' | 'resume' | 'drain' | 'rotate-key'
+
+/** The verbs on one agent differ in their last word only. */
 export const verb =
-  (name: 'probe' | 'pause' | 'resume' | 'drain'): Run =>
+  (name: AgentVerb): Run =>
   async (call) =>
     told(await call.gateway.send('POST', `${path(call.args[0])}/${name}`), call)
 

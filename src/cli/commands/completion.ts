@@ -1,20 +1,21 @@
 /** `completion bash|zsh|fish`: made from the command rows, so that it cannot be out of date. */
-import { CLIENT_COMMANDS, GLOBAL_OPTIONS } from '../commandTree.ts'
+import type { CommandRow, OptionRow } from '../commandRow.ts'
 import { usage } from '../errors.ts'
 import type { Run } from '../invocation.ts'
-import { operatorCommands } from '../operatorTree.ts'
+
+type Words = ReadonlyMap<string, readonly string[]>
 
 /** `task push-config` → what may stand behind it; `''` is the beginning. */
-function words(): Map<string, string[]> {
+function wordsOf(rows: readonly CommandRow[], everywhere: readonly OptionRow[]): Words {
   const after = new Map<string, string[]>()
   const add = (before: string, word: string) => {
     const known = after.get(before) ?? []
     if (!known.includes(word)) after.set(before, [...known, word])
   }
-  for (const { path, options = [] } of [...CLIENT_COMMANDS, ...operatorCommands()]) {
+  for (const { path, options = [] } of rows) {
     const parts = path.split(' ')
     for (const [at, word] of parts.entries()) add(parts.slice(0, at).join(' '), word)
-    for (const [flags, , how] of [...options, ...GLOBAL_OPTIONS]) {
+    for (const [flags, , how] of [...options, ...everywhere]) {
       const long = flags.match(/--[a-z0-9-]+/)?.[0]
       if (long && how !== 'hidden') add(path, long)
     }
@@ -22,8 +23,8 @@ function words(): Map<string, string[]> {
   return after
 }
 
-const bash = (): string => {
-  const cases = [...words()].map(([before, next]) => `    "${before}") words="${next.join(' ')}" ;;`)
+const bash = (words: Words): string => {
+  const cases = [...words].map(([before, next]) => `    "${before}") words="${next.join(' ')}" ;;`)
   return `_waypost() {
   local current="\${COMP_WORDS[COMP_CWORD]}" path="" word words=""
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
@@ -41,12 +42,12 @@ ${cases.map((line) => `  ${line}`).join('\n')}
 complete -o default -F _waypost waypost ./waypost`
 }
 
-const zsh = (): string => `#compdef waypost
+const zsh = (words: Words): string => `#compdef waypost
 autoload -U +X bashcompinit && bashcompinit
-${bash()}`
+${bash(words)}`
 
-const fish = (): string =>
-  [...words()]
+const fish = (words: Words): string =>
+  [...words]
     .map(([before, next]) => {
       const seen =
         before === ''
@@ -66,12 +67,15 @@ const fish = (): string =>
     })
     .join('\n')
 
-const SHELLS: Readonly<Record<string, () => string>> = { bash, zsh, fish }
+const SHELLS: Readonly<Record<string, (words: Words) => string>> = { bash, zsh, fish }
 
-export const completion: Run = async (call) => {
-  const shell = SHELLS[call.args[0] as string]
-  if (!shell) throw usage(`there is no completion for ${call.args[0]}`, 'bash, zsh or fish')
-  if (call.out.json) call.out.document({ shell: call.args[0], script: shell() })
-  else call.out.text(shell())
-  return 0
-}
+export const completionOf =
+  (rows: readonly CommandRow[], everywhere: readonly OptionRow[]): Run =>
+  async (call) => {
+    const shell = SHELLS[call.args[0] as string]
+    if (!shell) throw usage(`there is no completion for ${call.args[0]}`, 'bash, zsh or fish')
+    const script = shell(wordsOf(rows, everywhere))
+    if (call.out.json) call.out.document({ shell: call.args[0], script })
+    else call.out.text(script)
+    return 0
+  }

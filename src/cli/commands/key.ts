@@ -1,7 +1,7 @@
 /** `key create|list|revoke`. A key's secret is shown once, at its creation. */
 import { usage } from '../errors.ts'
 import type { Run } from '../invocation.ts'
-import { keyRecords } from '../records.ts'
+import { type KeyRecord, readAll } from '../records.ts'
 import { keyTable } from '../tables.ts'
 
 const words = (text: string | undefined): string[] | undefined =>
@@ -15,16 +15,16 @@ export const create: Run = async (call) => {
   const agents = words(call.option('agents'))
   const expires = call.duration('expires')
   const answer = (await call.gateway.send('POST', '/v1/keys', {
-    label: call.args[0] ?? 'cli',
+    name: call.args[0] ?? 'cli',
     ...(permits && { permits }),
     ...(agents && { agents }),
-    ...(expires !== undefined && { expiresInSeconds: Math.round(expires / 1_000) }),
-  })) as { id?: string; key?: string; label?: string; permits?: string[] }
+    ...(expires !== undefined && { ttlSeconds: Math.round(expires / 1_000) }),
+  })) as { id?: string; key?: string; name?: string; permits?: string[] }
   if (call.out.json) call.out.document(answer)
   else {
     call.out.fields([
       ['Key', answer.id],
-      ['Label', answer.label],
+      ['Name', answer.name],
       ['Permits', answer.permits?.join(', ')],
       ['Secret', answer.key],
     ])
@@ -34,9 +34,9 @@ export const create: Run = async (call) => {
 }
 
 export const list: Run = async (call) => {
-  const answer = await call.gateway.get('/v1/keys')
-  if (call.out.json) call.out.document(answer)
-  else keyTable(keyRecords(answer), call)
+  const items = await readAll<KeyRecord>(call.gateway, '/v1/keys', call.has('all') ? { all: true } : {})
+  if (call.out.json) call.out.document({ items })
+  else keyTable(items, call)
   return 0
 }
 

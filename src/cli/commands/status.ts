@@ -3,15 +3,15 @@
 import { readJson } from '../client.ts'
 import { CliError, usage } from '../errors.ts'
 import type { Invocation, Run } from '../invocation.ts'
-import { agentRecords, deliveryRecords } from '../records.ts'
+import { type AgentRecord, type DeliveryRecord, readAll } from '../records.ts'
 
 export const status: Run = async (call) => {
   const { gateway, out } = call
   const healthy = await gateway.raw('/healthz')
   const ready = await gateway.raw('/readyz?verbose')
   const [health, checks] = [await readJson(healthy), await readJson(ready)]
-  const agents = agentRecords(await gateway.get('/v1/agents'))
-  const dead = deliveryRecords(await gateway.get('/v1/deliveries', { state: 'dead' }))
+  const agents = await readAll<AgentRecord>(gateway, '/v1/agents')
+  const dead = await readAll<DeliveryRecord>(gateway, '/v1/deliveries', { state: 'dead,expired' })
   const told = {
     gateway: gateway.url,
     version: (health as { version?: string } | undefined)?.version,

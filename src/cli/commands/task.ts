@@ -6,7 +6,7 @@ import { TASK_STATES, type Task } from '../../a2a/tasks.ts'
 import type { A2AClient } from '../a2aClient.ts'
 import { usage } from '../errors.ts'
 import type { Invocation, Run } from '../invocation.ts'
-import { taskRecords, whoseTask } from '../records.ts'
+import { readPage, type TaskRecord, whoseTask } from '../records.ts'
 import {
   follow,
   noteOutcome,
@@ -92,9 +92,12 @@ export const taskList: Run = async (call) => {
 }
 
 async function listAtGateway(query: Record<string, string | number>, call: Invocation): Promise<number> {
-  const answer = await call.gateway.get('/v1/tasks', query)
-  if (call.out.json) call.out.document(answer)
-  else taskTable(taskRecords(answer), call)
+  const page = await readPage<TaskRecord>(call.gateway, '/v1/tasks', query)
+  const { out } = call
+  if (out.json && call.has('stream')) for (const task of page.items) out.line(task)
+  else if (out.json) out.document(page)
+  else taskTable(page.items, call)
+  if (page.next && !out.json) out.note(`more: --page-token ${page.next}`)
   return 0
 }
 

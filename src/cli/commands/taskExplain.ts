@@ -36,7 +36,7 @@ export const explain: Run = async (call) => {
     for (const sentence of sentences(answer[label]))
       out.fields([[label.charAt(0).toUpperCase() + label.slice(1), sentence]])
   }
-  const known = new Set<string>(['task', 'agent', 'state', 'try', ...LABELS])
+  const known = new Set<string>(['task', 'agent', 'state', 'try', 'reasons', ...LABELS])
   recordFields(Object.fromEntries(Object.entries(answer).filter(([name]) => !known.has(name))), call)
   for (const command of sentences(answer.try)) out.fields([['Try', command]])
   return 0
