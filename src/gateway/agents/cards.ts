@@ -2,6 +2,7 @@
 import type { AgentCard } from '../../a2a/agentCard.ts'
 import type { Verdict } from '../../delivery.ts'
 import { LIMITS } from '../../limits.ts'
+import { canonicalJson } from '../../platform/canonicalJson.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { AgentTarget, FetchCard } from '../../ports.ts'
 import { saveCard } from '../../store/agents.ts'
@@ -17,7 +18,7 @@ export interface CardTools {
   readonly clock: Clock
   readonly target: (agent: Agent) => AgentTarget
   /** A card was stored: what is cached of this agent is old. */
-  readonly onStored: (agent: Agent, changed: boolean) => void
+  readonly onStored: (agent: Agent, differs: boolean) => void
 }
 
 /** After a failed refresh the old card is good for this long without asking again. */
@@ -43,7 +44,7 @@ export function createCards({ db, fetchCard, clock, target, onStored }: CardTool
       const row = await saveCard(db, { ...agent, card, connector: agent.connector })
       if (!row) return failed('its registration has changed meanwhile', 'STOPPED')
       const stored = toAgent(row)
-      onStored(stored, stored.modifiedAt.getTime() !== agent.modifiedAt.getTime())
+      onStored(stored, canonicalJson(agent.card ?? null) !== canonicalJson(card))
       return { kind: 'ready', agent: stored }
     } catch (error) {
       // The card is good; that it could not be kept is the store's trouble and costs another fetch later.

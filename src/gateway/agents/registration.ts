@@ -184,7 +184,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
     .map((candidate) => ({ candidate, distance: editDistance(asked, candidate.toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance)
   const best = ranked[0]
-  if (best && best.distance <= Math.max(1, Math.floor(asked.length / 3))) return best.candidate
+  if (best && best.distance <= Math.ceil(asked.length / 3)) return best.candidate
   return known.find((candidate) => asked.length > 2 && candidate.toLowerCase().includes(asked))
 }
 
