@@ -19,7 +19,9 @@ function persistence({ databaseUrl, dataDir }: Config): string {
 
 function auth(facts: BannerFacts): string {
   if (facts.config.auth === 'off') return 'off: whoever calls from this machine is the operator'
-  return facts.adminKeyFile ? `keys required · local admin key in ${facts.adminKeyFile} (0600)` : 'keys required · admin key from WAYPOST_ADMIN_KEY'
+  return facts.adminKeyFile
+    ? `keys required · local admin key in ${facts.adminKeyFile} (0600)`
+    : 'keys required · admin key from WAYPOST_ADMIN_KEY'
 }
 
 /** Lines for a terminal; ends with the time it took. */
@@ -30,7 +32,12 @@ export function banner(facts: BannerFacts): string {
     ['Health', `${url}/readyz?verbose · ${url}/metrics`],
     ['Persistence', persistence(facts.config)],
     ['Auth', auth(facts)],
-    ['Agents', agents.length > 0 ? `${agents.length} from ${facts.config.cardsDir}: ${agents.join(', ')}` : 'none yet: ./waypost agent add http://127.0.0.1:9100/ --name echo'],
+    [
+      'Agents',
+      agents.length > 0
+        ? `${agents.length} from ${facts.config.cardsDir}: ${agents.join(', ')}`
+        : 'none yet: ./waypost agent add http://127.0.0.1:9100/ --name echo',
+    ],
     ['Waiting', waiting === 1 ? '1 task waiting' : `${waiting} tasks waiting`],
     ['Next', './waypost demo-server · ./waypost send -a @echo --text hi · ./waypost doctor'],
   ]

@@ -8,8 +8,8 @@ import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { type Config, publicUrl } from './config.ts'
-import { createAgents } from './gateway/agents/registry.ts'
 import { createPresentCard } from './gateway/agents/present.ts'
+import { createAgents } from './gateway/agents/registry.ts'
 import { createApiKeys, newAgentKey } from './gateway/callers/apiKeys.ts'
 import { createAuthenticate } from './gateway/callers/authenticate.ts'
 import { createDepths } from './gateway/deliveries/depth.ts'
@@ -21,7 +21,7 @@ import { createExecute } from './gateway/operations/execute.ts'
 import { createHints } from './gateway/tasks/hints.ts'
 import { createHub } from './gateway/tasks/hub.ts'
 import { createRecord } from './gateway/tasks/record.ts'
-import type { Happenings, HappeningSignals } from './happenings.ts'
+import type { HappeningSignals, Happenings } from './happenings.ts'
 import { LIMITS, type Limits } from './limits.ts'
 import { systemClock } from './platform/clock.ts'
 import { createEgress, type EgressOptions } from './platform/egress.ts'
@@ -66,7 +66,9 @@ export interface Gateway {
   stop(): Promise<void>
 }
 
-export const VERSION: string = (JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')) as { version: string }).version
+export const VERSION: string = (
+  JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')) as { version: string }
+).version
 
 async function openStore(config: Config, signals: HappeningSignals): Promise<Db> {
   if (!config.databaseUrl) return openEmbedded({ directory: config.dataDir })
@@ -91,7 +93,8 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     clock,
     stopGraceMs: limits.stopGraceMs,
     pauseMs: limits.pollMs,
-    onError: (service, error) => signals.emit('service.failed', { service, error: (error as Error)?.message?.slice(0, 300) ?? String(error) }),
+    onError: (service, error) =>
+      signals.emit('service.failed', { service, error: (error as Error)?.message?.slice(0, 300) ?? String(error) }),
   }
   let bound = config.port
   const url = () => publicUrl(config, bound)
@@ -108,13 +111,16 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   const peer = createPeer({
     ...wireTools,
     fetchCard,
-    quarantine: (reason, target) => signals.emit('delivery.quarantined', { task: '', destination: `agent:${target.name}`, reason }),
+    quarantine: (reason, target) =>
+      signals.emit('delivery.quarantined', { task: '', destination: `agent:${target.name}`, reason }),
   })
   const signer = await createSigner({ keys: await signingKeys(db, seal), issuer: url() })
   const postWebhook = createPostWebhook({ ...wireTools, sign: signer, userAgent: `waypost/${VERSION}` })
 
   const agents = createAgents({ db, seal, fetchCard, checkUrl: egress.checkUrl, newAgentKey, clock, signals })
-  const interfaces = [...ALL_VERSIONS].reverse().flatMap(({ version }) => ['JSONRPC', 'HTTP+JSON'].map((binding) => ({ binding, version, path: '' })))
+  const interfaces = [...ALL_VERSIONS]
+    .reverse()
+    .flatMap(({ version }) => ['JSONRPC', 'HTTP+JSON'].map((binding) => ({ binding, version, path: '' })))
   const presentCard = createPresentCard({ find: agents.find, publicUrl: url, interfaces })
   const authenticate = createAuthenticate({
     db,
@@ -136,7 +142,11 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
       forwarder.wake(tenant, destination)
     }
   }
-  const append = createAppend(db, { webhookAgeSeconds: limits.webhookAgeMaxMs / 1000, newId: uuidv7, onOwed: wakeLanes })
+  const append = createAppend(db, {
+    webhookAgeSeconds: limits.webhookAgeMaxMs / 1000,
+    newId: uuidv7,
+    onOwed: wakeLanes,
+  })
   const open = createOpen(db, overrides.lanes === undefined ? {} : { lanes: overrides.lanes })
   const record = createRecord({ append, now, signals, publish: hub.publish })
 
@@ -152,7 +162,11 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     signals,
     loopTools,
     owner: replica.id,
-    webhooks: overrides.webhooks ?? { attemptsMax: limits.webhookAttemptsMax, firstMs: limits.webhookBackoffFirstMs, longestMs: limits.webhookBackoffLongestMs },
+    webhooks: overrides.webhooks ?? {
+      attemptsMax: limits.webhookAttemptsMax,
+      firstMs: limits.webhookBackoffFirstMs,
+      longestMs: limits.webhookBackoffLongestMs,
+    },
     async widthOf(tenant, destination) {
       if (destination.startsWith('webhook:')) return { width: limits.webhookInflightPerReceiver, paused: false }
       const agent = await agents.find(tenant, destination.slice('agent:'.length))
@@ -201,7 +215,12 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   })
 
   const isDraining = () => draining.signal.aborted
-  const operator = { tenant: 'default', id: 'operator', kind: 'local' as const, permits: new Set(['operator' as const]) }
+  const operator = {
+    tenant: 'default',
+    id: 'operator',
+    kind: 'local' as const,
+    permits: new Set(['operator' as const]),
+  }
   const { agents: provisioned, problems } = await agents.provision(config.cardsDir, operator)
 
   const server = createServer(SERVER_OPTIONS)
@@ -274,7 +293,9 @@ function listen(server: Server, config: Config): Promise<number> {
   server.maxHeadersCount = LIMITS.headersCountMax
   server.maxRequestsPerSocket = LIMITS.requestsPerSocketMax
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(error.code === 'EADDRINUSE' ? new PortInUseError(`${config.host}:${config.port} is in use`) : error))
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(error.code === 'EADDRINUSE' ? new PortInUseError(`${config.host}:${config.port} is in use`) : error),
+    )
     server.listen(config.port, config.host, 1024, () => resolve((server.address() as AddressInfo).port))
   })
 }

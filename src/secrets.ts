@@ -37,16 +37,21 @@ function kept(directory: string, name: string, make: () => string): string {
 
 export function readSecrets(config: Config): Secrets {
   const adminKey = config.adminKey ?? kept(config.dataDir, 'admin.key', () => makeKey().key)
-  const masterKey = config.masterKey ?? kept(config.dataDir, 'master.key', () => Buffer.from(secret(32), 'base64url').toString('base64'))
+  const masterKey =
+    config.masterKey ??
+    kept(config.dataDir, 'master.key', () => Buffer.from(secret(32), 'base64url').toString('base64'))
   return { adminKey, masterKey, ...(config.adminKey ? {} : { adminKeyFile: join(config.dataDir, 'admin.key') }) }
 }
 
 /** A key for one use, made from the master key: the same on every replica, and useless for anything else. */
-export const derivedKey = (masterKey: string, use: string): Buffer => Buffer.from(hkdfSync('sha256', Buffer.from(masterKey, 'base64'), '', `waypost ${use}`, 32))
+export const derivedKey = (masterKey: string, use: string): Buffer =>
+  Buffer.from(hkdfSync('sha256', Buffer.from(masterKey, 'base64'), '', `waypost ${use}`, 32))
 
 /** The private keys that sign cards and webhooks; the first signs. Shared by all replicas through the store. */
 export async function signingKeys(db: Db, seal: Seal): Promise<Awaited<ReturnType<typeof generateSigningKey>>[]> {
   const place = 'secrets/signing-keys'
-  const sealed = await sharedSecret(db, 'signing-keys', async () => seal.seal(JSON.stringify([await generateSigningKey()]), place))
+  const sealed = await sharedSecret(db, 'signing-keys', async () =>
+    seal.seal(JSON.stringify([await generateSigningKey()]), place),
+  )
   return JSON.parse(seal.open(sealed, place))
 }

@@ -1,5 +1,5 @@
 /** A whole gateway in this process, on a database of its own, with a small A2A client: for tests that go end to end. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { StreamResponse } from '../../src/a2a/events.ts'
@@ -12,6 +12,8 @@ import { uuidv7 } from '../../src/platform/ids.ts'
 export interface WorldOptions extends Overrides {
   readonly databaseUrl?: string
   readonly env?: Record<string, string>
+  /** Registration documents by agent name, as a folder of cards has them. */
+  readonly cards?: Record<string, Record<string, unknown>>
   /** Reuse another world's data directory: a restart. */
   readonly directory?: string
 }
@@ -33,19 +35,38 @@ export interface Rpc {
 }
 
 export interface Client {
-  rpc(method: string, params: unknown, headers?: Record<string, string>): Promise<{ status: number; result?: any; error?: any }>
-  send(text: string, more?: { configuration?: unknown; message?: Record<string, unknown>; metadata?: unknown }): Promise<Task>
+  rpc(
+    method: string,
+    params: unknown,
+    headers?: Record<string, string>,
+  ): Promise<{ status: number; result?: any; error?: any }>
+  send(
+    text: string,
+    more?: { configuration?: unknown; message?: Record<string, unknown>; metadata?: unknown },
+  ): Promise<Task>
   get(id: string): Promise<Task>
   /** Reads a stream to its end. */
-  stream(method: string, params: unknown, headers?: Record<string, string>): AsyncGenerator<{ id: number; event: StreamResponse }>
+  stream(
+    method: string,
+    params: unknown,
+    headers?: Record<string, string>,
+  ): AsyncGenerator<{ id: number; event: StreamResponse }>
 }
 
-export const aMessage = (text: string, more: Record<string, unknown> = {}) => ({ messageId: uuidv7(), role: 'ROLE_USER', parts: [{ text }], ...more })
+export const aMessage = (text: string, more: Record<string, unknown> = {}) => ({
+  messageId: uuidv7(),
+  role: 'ROLE_USER',
+  parts: [{ text }],
+  ...more,
+})
 
 const MASTER_KEY = Buffer.alloc(32, 7).toString('base64')
 
 export async function aWorld(options: WorldOptions = {}): Promise<World> {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'waypost-'))
+  mkdirSync(join(directory, 'cards'), { recursive: true })
+  for (const [name, document] of Object.entries(options.cards ?? {}))
+    writeFileSync(join(directory, 'cards', `${name}.json`), JSON.stringify(document))
   const config = readConfig({
     file: join(directory, 'none.json'),
     env: {
@@ -53,7 +74,11 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
       WAYPOST_CARDS: join(directory, 'cards'),
       PORT: '0',
       GRPC_PORT: '0',
-      ...(options.databaseUrl && { DATABASE_URL: options.databaseUrl, WAYPOST_MASTER_KEY: MASTER_KEY, WAYPOST_EGRESS_ALLOW: '127.0.0.0/8' }),
+      ...(options.databaseUrl && {
+        DATABASE_URL: options.databaseUrl,
+        WAYPOST_MASTER_KEY: MASTER_KEY,
+        WAYPOST_EGRESS_ALLOW: '127.0.0.0/8',
+      }),
       ...options.env,
     },
   })
@@ -88,7 +113,11 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
 export function aClient(url: string, key: string): Client {
   const headers = { 'content-type': 'application/json', 'a2a-version': '1.0', authorization: `Bearer ${key}` }
   const post = (method: string, params: unknown, more: Record<string, string> = {}) =>
-    fetch(url, { method: 'POST', headers: { ...headers, ...more }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }) })
+    fetch(url, {
+      method: 'POST',
+      headers: { ...headers, ...more },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+    })
   const rpc: Client['rpc'] = async (method, params, more) => {
     const response = await post(method, params, more)
     return { status: response.status, ...((await response.json()) as object) }
@@ -101,14 +130,19 @@ export function aClient(url: string, key: string): Client {
   return {
     rpc,
     send: async (text, { configuration, message, metadata } = {}) => {
-      const result = await must('SendMessage', { message: aMessage(text, message), ...(configuration ? { configuration } : {}), ...(metadata ? { metadata } : {}) })
+      const result = await must('SendMessage', {
+        message: aMessage(text, message),
+        ...(configuration ? { configuration } : {}),
+        ...(metadata ? { metadata } : {}),
+      })
       if (!result.task) throw new Error(`not a task: ${JSON.stringify(result)}`)
       return result.task
     },
     get: (id) => must('GetTask', { id }),
     async *stream(method, params, more) {
       const response = await post(method, params, { accept: 'text/event-stream', ...more })
-      if (!response.headers.get('content-type')?.includes('event-stream')) throw new Error(`no stream: ${await response.text()}`)
+      if (!response.headers.get('content-type')?.includes('event-stream'))
+        throw new Error(`no stream: ${await response.text()}`)
       let text = ''
       for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
         text += Buffer.from(chunk).toString('utf8')

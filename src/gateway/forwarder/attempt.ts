@@ -90,11 +90,12 @@ async function prepareTarget(attempt: Attempt, { agents }: AttemptTools, signal:
 async function openRecorder(attempt: Attempt, tools: AttemptTools): Promise<Attempt> {
   const { leased, load, target } = attempt
   if (!target) return attempt
-  const fresh = leased.seq === 1 && leased.attempt === 1
+  const fresh = leased.seq === 1 && leased.attempt === 1 && leased.code === null
   const known = fresh ? undefined : (await readTask(tools.db, leased.tenant, leased.taskId))?.task
   const intake = createIntake({
     taskId: leased.taskId,
     contextId: load.contextId,
+    followUp: leased.seq > 1 && leased.code !== 'FOLLOW',
     now: tools.now,
     ...(known && { known }),
   })
@@ -118,7 +119,7 @@ async function openRecorder(attempt: Attempt, tools: AttemptTools): Promise<Atte
 /** After an attempt of which nobody knows the end, the agent is asked before anything is sent again (D12). */
 async function askFirst(attempt: Attempt, tools: AttemptTools, signal: AbortSignal): Promise<Attempt> {
   const { leased, target, recorder, load } = attempt
-  if (!target || !recorder || !AMBIGUOUS.has(leased.code ?? '') || leased.attempt <= 1) return attempt
+  if (!target || !recorder || !AMBIGUOUS.has(leased.code ?? '')) return attempt
   if (load.upstreamTask && leased.seq === 1) return attempt
   return reconcile(attempt, tools, signal)
 }
@@ -129,7 +130,7 @@ async function carry(attempt: Attempt, tools: AttemptTools, signal: AbortSignal)
   try {
     const upstreamTask = load.upstreamTask
     const verdict =
-      upstreamTask && leased.seq === 1
+      upstreamTask && (leased.seq === 1 || leased.code === 'FOLLOW')
         ? await tools.peer.follow(target, upstreamTask, recorder.sink, signal)
         : await tools.peer.send(target, peerRequest(attempt), recorder.sink, signal)
     return { ...attempt, verdict, reached: verdict.kind !== 'refused' || verdict.code !== 'UNREACHABLE' }
@@ -218,7 +219,7 @@ async function commit(attempt: Attempt, tools: AttemptTools): Promise<Attempt> {
     return attempt
   }
   if (outcome.kind === 'dead') return failTask(attempt, outcome, tools)
-  const code = attempt.code ?? (attempt.verdict?.kind === 'refused' ? attempt.verdict.code : 'UNKNOWN')
+  const code = attempt.code ?? codeOf(attempt)
   const settled = await tools.settle(attempt, {
     state: 'waiting',
     waitMs: outcome.waitMs,
@@ -230,6 +231,13 @@ async function commit(attempt: Attempt, tools: AttemptTools): Promise<Attempt> {
   if (!settled)
     tools.signals.emit('lease.lost', { delivery: leased.id, task: leased.taskId, destination: leased.destination })
   return settled ? attempt : { ...attempt, outcome: { kind: 'superseded' } }
+}
+
+/** What the next holder must know: broken off by us, the agent may have the message, and has if it was heard of. */
+function codeOf({ verdict, recorder }: Attempt): string {
+  if (verdict?.kind !== 'refused') return 'UNKNOWN'
+  if (verdict.code !== 'STOPPED' || !recorder) return verdict.code
+  return recorder.heard() ? 'FOLLOW' : 'UNKNOWN'
 }
 
 async function failTask(

@@ -165,7 +165,9 @@ function healthOf(verdict: Verdict | undefined): LaneResult['health'] {
   if (verdict.kind === 'accepted') return 'good'
   if (verdict.kind === 'unknown') return 'bad'
   if (verdict.code === 'UNREACHABLE') return 'unreachable'
-  if (verdict.code === 'STOPPED') return undefined
+  // Nonsense spoils its own task; whoever says it is there, and may make sense to others.
+  if (verdict.code === 'STOPPED' || verdict.code === 'INVALID_AGENT_RESPONSE' || verdict.code === 'EGRESS_BLOCKED')
+    return undefined
   // A refusal with a reason is the answer of somebody who is there.
   return verdict.code === 'REJECTED' ? 'good' : 'bad'
 }

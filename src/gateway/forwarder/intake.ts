@@ -21,6 +21,11 @@ export interface IntakeStart {
   readonly contextId: string
   /** The task as it is recorded; undefined: just opened, nothing but its first message. */
   readonly known?: Task
+  /**
+   * A further message was sent: the Task with which the agent begins may still say INPUT_REQUIRED from before it, and
+   * that is no answer.
+   */
+  readonly followUp?: boolean
   readonly now: () => Date
 }
 
@@ -35,11 +40,12 @@ export interface Intake {
   overLimit(): string | undefined
 }
 
-export function createIntake({ taskId, contextId, known, now }: IntakeStart): Intake {
+export function createIntake({ taskId, contextId, known, followUp = false, now }: IntakeStart): Intake {
   let artifacts: Artifact[] = [...(known?.artifacts ?? [])]
   let state: TaskState = known?.status.state ?? 'TASK_STATE_SUBMITTED'
   let spoken = known !== undefined
   let ended = false
+  let opening = followUp
   let upstreamTask: string | undefined
   let upstreamContext: string | undefined
   let events = 0
@@ -109,10 +115,11 @@ export function createIntake({ taskId, contextId, known, now }: IntakeStart): In
     )
     for (const message of said) messages.add(message.messageId)
     const history = said.filter((message) => message.messageId !== task.status.message?.messageId).map(ours)
-    return [
-      ...changed.map((one) => artifact({ artifact: one, lastChunk: true })),
-      ...status(task.status, undefined, history),
-    ]
+    const news = changed.map((one) => artifact({ artifact: one, lastChunk: true }))
+    const repeats = !task.status.message || messages.has(task.status.message.messageId)
+    return opening && isInterrupted(task.status.state) && repeats
+      ? news
+      : [...news, ...status(task.status, undefined, history)]
   }
 
   /** An answer that is no task: its parts are the result, the message itself the last word (D15). */
@@ -142,6 +149,7 @@ export function createIntake({ taskId, contextId, known, now }: IntakeStart): In
       if (isTerminal(state)) return []
       const made = translate(event)
       spoken = true
+      opening = false
       events += made.length
       if ('artifactUpdate' in event) bytes += JSON.stringify(event.artifactUpdate.artifact).length
       return made

@@ -29,6 +29,8 @@ export interface Recorder {
   /** Writes what is gathered; then says how it stands. */
   flush(): Promise<RecorderEnd>
   end(): RecorderEnd
+  /** The agent has told its id for the task. */
+  heard(): boolean
 }
 
 /** The lease is gone or the task has ended: the sender must stop. */
@@ -87,6 +89,8 @@ export function createRecorder({ record, clock, intake, base, onCancelWanted, on
       })
       .finally(() => {
         writing = undefined
+        // What came while this was being written goes with the next.
+        if (gathered.length > 0 && !failed && standing() === 'open') void start(LIMITS.recordGatherMs)
       })
     return writing
   }
@@ -94,7 +98,8 @@ export function createRecorder({ record, clock, intake, base, onCancelWanted, on
   async function writeNow(): Promise<void> {
     nap.abort()
     await writing
-    if (gathered.length > 0 && !failed && standing() === 'open') await start(0)
+    nap.abort()
+    while (gathered.length > 0 && !failed && standing() === 'open') await start(0)
   }
 
   async function sink(event: StreamResponse): Promise<void> {
@@ -126,5 +131,6 @@ export function createRecorder({ record, clock, intake, base, onCancelWanted, on
       return standing()
     },
     end: standing,
+    heard: () => intake.upstreamTask() !== undefined,
   }
 }

@@ -31,12 +31,24 @@ export async function replay(tools: ReplayTools, tenant: string, id: string, by:
     tools.wake(tenant, dead.destination)
     return { kind: 'replayed', taskId: dead.taskId }
   }
-  const taskId = await openAgain(tools, { tenant, id: dead.taskId, agentName: dead.agent, caller: dead.caller, seq: dead.seq })
+  const taskId = await openAgain(tools, {
+    tenant,
+    id: dead.taskId,
+    agentName: dead.agent,
+    caller: dead.caller,
+    seq: dead.seq,
+  })
   return taskId ? { kind: 'replayed', taskId } : { kind: 'not found' }
 }
 
-async function openAgain(tools: ReplayTools, old: { tenant: string; id: string; agentName: string; caller: string; seq: number }): Promise<string | undefined> {
-  const [read, agent] = await Promise.all([readTask(tools.db, old.tenant, old.id), tools.agents.find(old.tenant, old.agentName)])
+async function openAgain(
+  tools: ReplayTools,
+  old: { tenant: string; id: string; agentName: string; caller: string; seq: number },
+): Promise<string | undefined> {
+  const [read, agent] = await Promise.all([
+    readTask(tools.db, old.tenant, old.id),
+    tools.agents.find(old.tenant, old.agentName),
+  ])
   const message = read?.task.history?.filter(({ role }) => role === 'ROLE_USER').at(-1)
   if (!read || !agent || !message) return undefined
   const id = uuidv7()

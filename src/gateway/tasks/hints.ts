@@ -34,7 +34,8 @@ export function createHints({ db, clock, replica, hasOthers }: HintTools): Hints
     const ids = [...changed]
     changed = new Set()
     if (ids.length > IDS_MAX) return db.hint(`${replica()} *`)
-    for (let at = 0; at < ids.length; at += IDS_PER_HINT) db.hint(`${replica()} ${ids.slice(at, at + IDS_PER_HINT).join(',')}`)
+    for (let at = 0; at < ids.length; at += IDS_PER_HINT)
+      db.hint(`${replica()} ${ids.slice(at, at + IDS_PER_HINT).join(',')}`)
   }
 
   return {

@@ -1,0 +1,3 @@
+import { worldSuite } from './suite.ts'
+
+worldSuite('the embedded database', async () => ({ close: async () => {} }))
