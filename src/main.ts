@@ -3,11 +3,13 @@
  * reverse. Everything that a test or a bench may want otherwise comes in by `Overrides`.
  */
 import { readFileSync } from 'node:fs'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { type Config, publicUrl } from './config.ts'
+import { parseArgs } from 'node:util'
+import { banner } from './banner.ts'
+import { type Config, publicUrl, readConfig, SETTINGS } from './config.ts'
 import { createPresentCard } from './gateway/agents/present.ts'
 import { createAgents } from './gateway/agents/registry.ts'
 import { createApiKeys, newAgentKey } from './gateway/callers/apiKeys.ts'
@@ -22,6 +24,11 @@ import { createHints } from './gateway/tasks/hints.ts'
 import { createHub } from './gateway/tasks/hub.ts'
 import { createRecord } from './gateway/tasks/record.ts'
 import type { HappeningSignals, Happenings } from './happenings.ts'
+import { createFace } from './http/app.ts'
+import { createHealth } from './http/health.ts'
+import { createHostCheck } from './http/hosts.ts'
+import { createLog, type Log } from './http/log.ts'
+import { createMetrics } from './http/metrics.ts'
 import { LIMITS, type Limits } from './limits.ts'
 import { systemClock } from './platform/clock.ts'
 import { createEgress, type EgressOptions } from './platform/egress.ts'
@@ -35,6 +42,7 @@ import type { Db } from './store/db.ts'
 import { openEmbedded } from './store/drivers/pglite.ts'
 import { openPostgres } from './store/drivers/postgres.ts'
 import { createAppend } from './store/events.ts'
+import { countWaiting } from './store/lanes.ts'
 import { migrateUp, onPostgres, readMigrations } from './store/migrate.ts'
 import { createOpen } from './store/tasks.ts'
 import { createFetchCard } from './wire/bindings/card.ts'
@@ -51,6 +59,8 @@ export interface Overrides {
   readonly webhooks?: { attemptsMax: number; firstMs: number; longestMs: number }
   readonly egress?: Partial<EgressOptions>
   readonly lanes?: number
+  /** Listens to everything from the first moment on. */
+  readonly onSignals?: (signals: HappeningSignals) => void
 }
 
 export interface Gateway {
@@ -82,6 +92,7 @@ const LOOPBACK = ['127.0.0.0/8', '::1/128']
 export async function startGateway(config: Config, overrides: Overrides = {}): Promise<Gateway> {
   const clock = systemClock
   const signals = createSignals<Happenings>()
+  overrides.onSignals?.(signals)
   const limits: Limits = { ...LIMITS, ...overrides.limits }
   const secrets = readSecrets(config)
   const seal = createSeal(secrets.masterKey)
@@ -121,7 +132,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   const interfaces = [...ALL_VERSIONS]
     .reverse()
     .flatMap(({ version }) => ['JSONRPC', 'HTTP+JSON'].map((binding) => ({ binding, version, path: '' })))
-  const presentCard = createPresentCard({ find: agents.find, publicUrl: url, interfaces })
+  const presentCard = createPresentCard({ find: agents.find, publicUrl: url, interfaces, sign: signer.jws })
   const authenticate = createAuthenticate({
     db,
     clock,
@@ -225,7 +236,29 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
 
   const server = createServer(SERVER_OPTIONS)
   bound = await listen(server, config)
-  const face = (_request: IncomingMessage, response: ServerResponse) => void response.writeHead(404).end()
+  const health = createHealth({ db, clock, version: VERSION, draining: isDraining })
+  const metrics = createMetrics({ signals, db, version: VERSION, node: process.version })
+  const face = createFace({
+    db,
+    clock,
+    signals,
+    agents,
+    keys,
+    authenticate,
+    presentCard,
+    health,
+    metrics,
+    jwks: signer.jwks,
+    replay: (tenant, id, by) => replay({ db, now, agents, open, wake: forwarder.wake }, tenant, id, by),
+    follow: hub.follow,
+    wake: forwarder.open,
+    draining: draining.signal,
+    pageKey: derivedKey(secrets.masterKey, 'page tokens'),
+    publicUrl: url,
+    bind: config.host,
+    enroll: config.enroll,
+  })
+  const checkHost = createHostCheck({ publicUrl: url, bind: config.host })
   const a2a = createA2aServer({
     execute,
     authenticate,
@@ -239,7 +272,8 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     ...(config.quirks && { quirks: config.quirks }),
   })
   server.on('request', (request, response) => {
-    if (!a2a.serve(request, response)) face(request, response)
+    // The face checks the host by itself, and says what is wrong.
+    if (checkHost(request) || !a2a.serve(request, response)) face(request, response)
   })
 
   const services: Service[] = [replica, hub, forwarder, sweep]
@@ -254,6 +288,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     server.closeIdleConnections()
     for (const service of [...services].reverse()) await service.stop()
     server.closeAllConnections()
+    metrics.close()
     await egress.close()
     await db.close()
   }
@@ -298,4 +333,72 @@ function listen(server: Server, config: Config): Promise<number> {
     )
     server.listen(config.port, config.host, 1024, () => resolve((server.address() as AddressInfo).port))
   })
+}
+
+/** What went wrong before the gateway ran, in the form that every command uses. */
+function complain(error: unknown): void {
+  const { code = 'WAYPOST_ERR_START', message, hint } = error as { code?: string; message?: string; hint?: string }
+  process.stderr.write(`Error: ${code}: ${message ?? String(error)}\n`)
+  if (hint) process.stderr.write(`Hint: ${hint}\n`)
+}
+
+/** Runs until a signal stops it. A second signal ends it at once, which is as safe as `kill -9`. */
+function stopOnSignal(gateway: Gateway, log: Log): void {
+  let asked = false
+  const stop = async (signal: string) => {
+    if (asked) process.exit(1)
+    asked = true
+    log.say('info', 'stopping', { signal })
+    const began = performance.now()
+    await gateway.stop()
+    log.say('info', 'stopped', { ms: Math.round(performance.now() - began) })
+    process.exit(0)
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}
+
+/** Starts the gateway in this process and prints the first page. `flags` are settings by their flag's name. */
+export async function runGateway(flags: Readonly<Record<string, string | undefined>> = {}): Promise<void> {
+  const began = performance.now()
+  try {
+    const config = readConfig({ flags })
+    const onTerminal = process.stderr.isTTY === true
+    const log = createLog({
+      level: config.logLevel,
+      pretty: (config.log ?? (onTerminal ? 'pretty' : 'json')) === 'pretty',
+    })
+    const gateway = await startGateway(config, { onSignals: log.follow })
+    stopOnSignal(gateway, log)
+    for (const problem of gateway.cardProblems) log.say('warn', 'agent card refused', { problem })
+    const readyMs = performance.now() - began
+    const waiting = await countWaiting(gateway.db)
+    const { url, agents, adminKeyFile } = gateway
+    if (onTerminal)
+      process.stderr.write(
+        banner({ version: VERSION, url, config, agents, waiting, readyMs, ...(adminKeyFile && { adminKeyFile }) }),
+      )
+    else
+      log.say('info', 'ready', {
+        url,
+        version: VERSION,
+        node: process.version,
+        agents: agents.length,
+        waiting,
+        ms: Math.round(readyMs),
+      })
+  } catch (error) {
+    complain(error)
+    process.exit(1)
+  }
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const options = Object.fromEntries(Object.values(SETTINGS).map(({ flag }) => [flag, { type: 'string' as const }]))
+  try {
+    await runGateway(parseArgs({ options }).values as Record<string, string | undefined>)
+  } catch (error) {
+    complain({ code: 'WAYPOST_ERR_USAGE', message: (error as Error).message, hint: './waypost serve --help' })
+    process.exit(2)
+  }
 }

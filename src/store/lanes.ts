@@ -74,3 +74,14 @@ export async function viewDelivery(db: Db, tenant: string, taskId: string): Prom
   const [row] = await db.query<DeliveryView>(VIEW, [tenant, taskId])
   return row
 }
+
+const WAITING: Statement = {
+  name: 'deliveries.waiting',
+  write: false,
+  text: "select count(*)::int as count from (select 1 from deliveries where state = 0 and kind <> 'webhook' limit 1000000) w",
+}
+/** How many messages wait for their agents, over all of them. */
+export async function countWaiting(db: Db): Promise<number> {
+  const [row] = await db.query<{ count: number }>(WAITING, [])
+  return row?.count ?? 0
+}
