@@ -1,0 +1,101 @@
+/** Everything that stands around a row's measurement: the database, the gateway, the neighbours; made when first asked for. */
+import postgres from 'postgres'
+import { startPart } from './parts.mjs'
+import { pgbench, run, startPostgres } from './postgres.mjs'
+
+/** Bounds of policy that would end a measurement before its time; none of them changes what a request costs. */
+const LIMITS = {
+  queuePerAgentMax: 10_000_000,
+  requestsPerSocketMax: 10_000_000,
+  streamsPerCallerMax: 5_000,
+  streamsPerTaskMax: 5_000,
+  webhookInflightPerReceiver: 64,
+  keepAliveTimeoutMs: 60_000,
+}
+
+export async function openStage({ dist, profile }) {
+  const server = await startPostgres()
+  const parts = new Map()
+  let databases = 0
+  const part = (name, init) => {
+    const key = `${name} ${JSON.stringify(init ?? {})}`
+    if (!parts.has(key)) parts.set(key, startPart(name, init))
+    return parts.get(key)
+  }
+  const stage = {
+    server,
+    profile,
+    part,
+    limitDatabase: once(() => limitDatabase(server, dist)),
+    /** A gateway with a database of its own; `agents`: documents as in the cards folder. */
+    async gateway(agents) {
+      const database = `bench_${++databases}`
+      const url = await server.create(database)
+      const sql = postgres(url, { max: 2, onnotice: () => {} })
+      const started = await startPart('gateway', { dist, databaseUrl: url, agents, limits: LIMITS })
+      return {
+        ...started,
+        sql,
+        async close() {
+          await started.stop()
+          await sql.end()
+          await server.drop(database)
+        },
+      }
+    },
+    async close() {
+      for (const started of parts.values()) await (await started).stop()
+      await server.stop()
+    },
+  }
+  return stage
+}
+
+const once = (make) => {
+  let made
+  return () => (made ??= make())
+}
+
+async function limitDatabase(server, dist) {
+  const { migrateUp, onPostgres, readMigrations } = await import(`${dist}/store/migrate.js`)
+  const url = await server.create('bench_limit')
+  await onPostgres(url, (connection) => migrateUp(connection, readMigrations()))
+  return url
+}
+
+/** Task, first event and delivery of one message, as the gateway writes them, in one commit. No colons: pgbench's variables. */
+const THREE_ROWS = (body) => `with new as materialized (select uuidv7() as id), task as (
+  insert into tasks (tenant, id, agent, caller, context_id, state, last_seq, has_push, status_at)
+  select 'default', id, 'bench', 'operator', id::text, 1, 1, false, now() from new
+), event as (
+  insert into task_events (tenant, task_id, seq, kind, body) select 'default', id, 1, 0, '${body}' from new
+) insert into deliveries (tenant, id, kind, destination, ordering_key, position, priority, task_id, seq, state, expires_at)
+  select 'default', id, 'mailbox', 'agent@bench', 'operator/' || id, 1, 2, id, 1, 0, now() + interval '7 days' from new`
+
+/** What Postgres itself can do: 32 clients, prepared, one commit each. Commits per second. */
+export async function threeRowCommits(stage, ms) {
+  const url = await stage.limitDatabase()
+  const statement = THREE_ROWS(`{"task":{"history":[{"parts":[{"text":"${'x'.repeat(1_050)}"}]}]}}`)
+  if (!pgbench) return driverCommits(url, statement, ms)
+  const { mkdtempSync, rmSync, writeFileSync } = await import('node:fs')
+  const { tmpdir } = await import('node:os')
+  const folder = mkdtempSync(`${tmpdir()}/waypost-bench-`)
+  const script = `${folder}/three.sql`
+  writeFileSync(script, `${statement.replace(/\n/g, ' ')};\n`)
+  const seconds = String(Math.max(1, Math.round(ms / 1_000)))
+  const said = await run(pgbench, ['-n', '-M', 'prepared', '-c', '32', '-j', '1', '-T', seconds, '-f', script, url])
+  rmSync(folder, { recursive: true, force: true })
+  return { rate: Number(/tps = ([\d.]+)/.exec(said)?.[1]), by: 'pgbench' }
+}
+
+async function driverCommits(url, statement, ms) {
+  const sql = postgres(url, { max: 32, onnotice: () => {} })
+  const until = performance.now() + ms
+  let done = 0
+  const loop = async () => {
+    for (; performance.now() < until; done++) await sql.unsafe(statement, [], { prepare: true })
+  }
+  await Promise.all(Array.from({ length: 32 }, loop))
+  await sql.end()
+  return { rate: done / (ms / 1_000), by: 'driver' }
+}
