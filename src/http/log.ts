@@ -53,8 +53,10 @@ const LINES: { readonly [H in Happening]: Line<H> } = {
 
 export interface LogOptions {
   readonly level: Level | 'silent'
-  /** For people: one coloured line each. Otherwise JSON. */
+  /** For people: one line of words each. Otherwise JSON. */
   readonly pretty: boolean
+  /** Default: on a terminal; what is piped has no control characters. */
+  readonly colour?: boolean
   /** Where lines go; default: standard output. */
   readonly write?: (line: string) => void
 }
@@ -66,8 +68,15 @@ export interface Log {
   follow(signals: HappeningSignals): () => void
 }
 
-export function createLog({ level, pretty, write = (line) => process.stdout.write(line) }: LogOptions): Log {
-  const destination = { write: pretty ? (line: string) => write(prettyLine(line)) : write }
+const toStdout = (line: string): void => void process.stdout.write(line)
+
+export function createLog({
+  level,
+  pretty,
+  colour = process.stdout.isTTY === true,
+  write = toStdout,
+}: LogOptions): Log {
+  const destination = { write: pretty ? (line: string) => write(prettyLine(line, colour)) : write }
   const logger: Logger = pino(
     {
       level,
@@ -104,12 +113,13 @@ const clipped = (fields: Readonly<Record<string, unknown>>): Record<string, unkn
 const COLOURS: Readonly<Record<string, string>> = { trace: '90', debug: '90', info: '32', warn: '33', error: '31' }
 
 /** `12:50:49.123 INFO  task.accepted task=… agent=…`; a value with anything but plain characters stands in quotes. */
-export function prettyLine(json: string): string {
+export function prettyLine(json: string, colour = false): string {
   const { level, time, msg, ...fields } = JSON.parse(json) as Record<string, unknown>
+  const paint = (code: string, text: string) => (colour ? `\u001b[${code}m${text}\u001b[0m` : text)
   const told = Object.entries(fields).map(([name, value]) => `${name}=${plain(value)}`)
-  const colour = COLOURS[String(level)] ?? '0'
-  const head = `\u001b[90m${String(time).slice(11, 23)}\u001b[0m \u001b[${colour}m${String(level).toUpperCase().padEnd(5)}\u001b[0m`
-  return `${[head, plain(msg, true), ...told].join(' ').slice(0, LIMITS.logLineCharsMax)}\n`
+  const word = paint(COLOURS[String(level)] ?? '0', String(level).toUpperCase().padEnd(5))
+  const line = [paint('90', String(time).slice(11, 23)), word, plain(msg, true), ...told].join(' ')
+  return `${line.slice(0, LIMITS.logLineCharsMax)}\n`
 }
 
 /** JSON escapes C0; what else moves the cursor of a terminal is escaped here. */
