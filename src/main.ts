@@ -1,67 +1,38 @@
-/**
- * The only file that knows every part: builds them, introduces the two halves to each other, starts in order, stops in
- * reverse. Everything that a test or a bench may want otherwise comes in by `Overrides`.
- */
-import { readFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
+/** Starts the parts in order, stops them in reverse. `assembly.ts` builds them. */
+import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { hostname } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import {
+  buildOperations,
+  buildOutward,
+  buildParties,
+  buildQueue,
+  buildReplay,
+  type Ground,
+  layGround,
+  type Outward,
+  type Overrides,
+  type Parties,
+  type Queue,
+  VERSION,
+} from './assembly.ts'
 import { banner } from './banner.ts'
-import { type Config, publicUrl, readConfig, SETTINGS } from './config.ts'
-import { createPresentCard } from './gateway/agents/present.ts'
-import { createAgents } from './gateway/agents/registry.ts'
-import { createApiKeys, newAgentKey } from './gateway/callers/apiKeys.ts'
-import { createAuthenticate } from './gateway/callers/authenticate.ts'
-import { createDepths } from './gateway/deliveries/depth.ts'
-import { createForwarder } from './gateway/forwarder/forwarder.ts'
-import { replay } from './gateway/forwarder/replay.ts'
-import { joinAsReplica } from './gateway/forwarder/replica.ts'
-import { createSweep } from './gateway/forwarder/sweep.ts'
-import { createExecute } from './gateway/operations/execute.ts'
-import { createHints } from './gateway/tasks/hints.ts'
-import { createHub } from './gateway/tasks/hub.ts'
-import { createRecord } from './gateway/tasks/record.ts'
-import type { HappeningSignals, Happenings } from './happenings.ts'
+import { type Config, readConfig, SETTINGS } from './config.ts'
+import type { HappeningSignals } from './happenings.ts'
 import { createFace } from './http/app.ts'
 import { createHealth } from './http/health.ts'
 import { createHostCheck } from './http/hosts.ts'
 import { createLog, type Log } from './http/log.ts'
-import { createMetrics } from './http/metrics.ts'
-import { LIMITS, type Limits } from './limits.ts'
-import { systemClock } from './platform/clock.ts'
-import { createEgress, type EgressOptions } from './platform/egress.ts'
-import { uuidv7 } from './platform/ids.ts'
-import { createSeal } from './platform/seal.ts'
-import type { LoopTools, Service } from './platform/service.ts'
-import { createSignals } from './platform/signals.ts'
-import type { StreamEntry } from './ports.ts'
-import { derivedKey, readSecrets, signingKeys } from './secrets.ts'
+import { createMetrics, type Metrics } from './http/metrics.ts'
+import { LIMITS } from './limits.ts'
+import type { Service } from './platform/service.ts'
+import type { Caller } from './ports.ts'
+import { derivedKey } from './secrets.ts'
 import type { Db } from './store/db.ts'
-import { openEmbedded } from './store/drivers/pglite.ts'
-import { openPostgres } from './store/drivers/postgres.ts'
-import { createAppend } from './store/events.ts'
 import { countWaiting } from './store/lanes.ts'
-import { migrateUp, onPostgres, readMigrations } from './store/migrate.ts'
-import { createOpen } from './store/tasks.ts'
-import { createFetchCard } from './wire/bindings/card.ts'
-import { createPeer } from './wire/bindings/peer.ts'
 import { createA2aServer } from './wire/bindings/server.ts'
-import { createSigner } from './wire/bindings/signing.ts'
-import { createPostWebhook } from './wire/bindings/webhook.ts'
-import { ALL_VERSIONS } from './wire/versions/table.ts'
 
-/** What a test or a bench may want otherwise. */
-export interface Overrides {
-  readonly limits?: Partial<Limits>
-  /** How often and how far apart webhooks are tried. */
-  readonly webhooks?: { attemptsMax: number; firstMs: number; longestMs: number }
-  readonly egress?: Partial<EgressOptions>
-  readonly lanes?: number
-  /** Listens to everything from the first moment on. */
-  readonly onSignals?: (signals: HappeningSignals) => void
-}
+export type { Overrides } from './assembly.ts'
 
 export interface Gateway {
   readonly url: string
@@ -76,193 +47,69 @@ export interface Gateway {
   stop(): Promise<void>
 }
 
-export const VERSION: string = (
-  JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')) as { version: string }
-).version
-
-async function openStore(config: Config, signals: HappeningSignals): Promise<Db> {
-  if (!config.databaseUrl) return openEmbedded({ directory: config.dataDir })
-  await onPostgres(config.databaseUrl, (connection) => migrateUp(connection, readMigrations()))
-  return openPostgres({ url: config.databaseUrl, onReplaced: (reason) => signals.emit('store.replaced', { reason }) })
-}
-
-const LOOPBACK = ['127.0.0.0/8', '::1/128']
+const PROVISIONER: Caller = { tenant: 'default', id: 'operator', kind: 'local', permits: new Set(['operator']) }
 
 /** Builds and starts a gateway. Rejects with an error that has a `code` and a `hint` when it cannot run. */
 export async function startGateway(config: Config, overrides: Overrides = {}): Promise<Gateway> {
-  const clock = systemClock
-  const signals = createSignals<Happenings>()
-  overrides.onSignals?.(signals)
-  const limits: Limits = { ...LIMITS, ...overrides.limits }
-  const secrets = readSecrets(config)
-  const seal = createSeal(secrets.masterKey)
-  const db = await openStore(config, signals)
-  const now = () => new Date(clock.now().getTime() + db.offsetMs())
-  await db.ping()
-
-  const loopTools: LoopTools = {
-    clock,
-    stopGraceMs: limits.stopGraceMs,
-    pauseMs: limits.pollMs,
-    onError: (service, error) =>
-      signals.emit('service.failed', { service, error: (error as Error)?.message?.slice(0, 300) ?? String(error) }),
-  }
-  let bound = config.port
-  const url = () => publicUrl(config, bound)
-  const draining = new AbortController()
-
-  const egress = createEgress({
-    allow: config.egressAllow ?? (config.databaseUrl ? [] : LOOPBACK),
-    onBlocked: (host, reason) => signals.emit('egress.blocked', { host, reason }),
-    userAgent: `waypost/${VERSION}`,
-    ...overrides.egress,
-  })
-  const wireTools = { egress, clock }
-  const fetchCard = createFetchCard(wireTools)
-  const peer = createPeer({
-    ...wireTools,
-    fetchCard,
-    quarantine: (reason, target) =>
-      signals.emit('delivery.quarantined', { task: '', destination: `agent:${target.name}`, reason }),
-  })
-  const signer = await createSigner({ keys: await signingKeys(db, seal), issuer: url() })
-  const postWebhook = createPostWebhook({ ...wireTools, sign: signer, userAgent: `waypost/${VERSION}` })
-
-  const agents = createAgents({ db, seal, fetchCard, checkUrl: egress.checkUrl, newAgentKey, clock, signals })
-  const interfaces = [...ALL_VERSIONS]
-    .reverse()
-    .flatMap(({ version }) => ['JSONRPC', 'HTTP+JSON'].map((binding) => ({ binding, version, path: '' })))
-  const presentCard = createPresentCard({ find: agents.find, publicUrl: url, interfaces, sign: signer.jws })
-  const authenticate = createAuthenticate({
-    db,
-    clock,
-    signals,
-    adminKey: secrets.adminKey,
-    auth: config.auth,
-    isOpen: async (tenant, agent) => (await agents.find(tenant, agent))?.policy.access === 'anonymous',
-  })
-  const keys = createApiKeys({ db, onRevoked: authenticate.forget })
-
-  const replica = await joinAsReplica({ db, clock, loopTools, name: `${hostname()}:${process.pid}` })
-  const hints = createHints({ db, clock, replica: replica.id, hasOthers: replica.hasOthers })
-  const hub = createHub({ db, clock, loopTools, announce: hints.announce })
-  const depths = createDepths({ db, clock, max: limits.queuePerAgentMax })
-  const wakeLanes = (lanes: string | null) => {
-    for (const lane of lanes?.split('\n') ?? []) {
-      const [tenant, destination] = lane.split(' ', 2) as [string, string]
-      forwarder.wake(tenant, destination)
-    }
-  }
-  const append = createAppend(db, {
-    webhookAgeSeconds: limits.webhookAgeMaxMs / 1000,
-    newId: uuidv7,
-    onOwed: wakeLanes,
-  })
-  const open = createOpen(db, overrides.lanes === undefined ? {} : { lanes: overrides.lanes })
-  const record = createRecord({ append, now, signals, publish: hub.publish })
-
-  const forwarder = createForwarder({
-    db,
-    clock,
-    now,
-    agents,
-    peer,
-    postWebhook,
-    seal,
-    record,
-    signals,
-    loopTools,
-    owner: replica.id,
-    webhooks: overrides.webhooks ?? {
-      attemptsMax: limits.webhookAttemptsMax,
-      firstMs: limits.webhookBackoffFirstMs,
-      longestMs: limits.webhookBackoffLongestMs,
-    },
-    async widthOf(tenant, destination) {
-      if (destination.startsWith('webhook:')) return { width: limits.webhookInflightPerReceiver, paused: false }
-      const agent = await agents.find(tenant, destination.slice('agent:'.length))
-      // An agent that collects is not sent to; one that is gone has its deliveries ended by an attempt.
-      if (agent?.connector.kind === 'mailbox') return { width: 0, paused: false }
-      return { width: agent?.policy.maxInflight ?? 1, paused: agent?.pausedAt !== undefined }
-    },
-    async probe(tenant, destination, signal) {
-      const agent = await agents.find(tenant, destination.slice('agent:'.length))
-      return agent === undefined || (await agents.probe(agent, signal)).kind === 'ready'
-    },
-  })
-  const published = (tenant: string, taskId: string, entries: readonly StreamEntry[], owed: string | null) => {
-    hub.publish(tenant, taskId, entries)
-    wakeLanes(owed)
-  }
-  const wake = (tenant: string, destination: string, orderingKey?: string) => {
-    depths.added(tenant, destination)
-    forwarder.wake(tenant, destination, orderingKey)
-  }
-  const sweep = createSweep({ db, clock, now, loopTools, owner: replica.id, record, signals, wake: forwarder.wake })
-
-  const execute = createExecute({
-    db,
-    seal,
-    checkUrl: egress.checkUrl,
-    open,
-    handOver: forwarder.handOver,
-    release: forwarder.release,
-    now,
-    wake,
-    published,
-    clock,
-    agents,
-    hub,
-    record,
-    peer,
-    delivering: { take: forwarder.take, isClosed: forwarder.isClosed, depth: depths.depth },
-    signals,
-    presentCard,
-    pageKey: derivedKey(secrets.masterKey, 'page tokens'),
-    blockMs: config.blockSeconds * 1000,
-    pushConfigsMax: limits.pushConfigsPerTaskMax,
-    queuePerAgentMax: limits.queuePerAgentMax,
-    draining: draining.signal,
-  })
-
-  const isDraining = () => draining.signal.aborted
-  const operator = {
-    tenant: 'default',
-    id: 'operator',
-    kind: 'local' as const,
-    permits: new Set(['operator' as const]),
-  }
-  const { agents: provisioned, problems } = await agents.provision(config.cardsDir, operator)
+  const ground = await layGround(config, overrides)
+  const outward = await buildOutward(ground)
+  const parties = buildParties(ground, outward)
+  const queue = await buildQueue(ground, outward, parties)
+  const { agents, problems } = await parties.agents.provision(config.cardsDir, PROVISIONER)
 
   const server = createServer(SERVER_OPTIONS)
-  bound = await listen(server, config)
-  const health = createHealth({ db, clock, version: VERSION, draining: isDraining })
-  const metrics = createMetrics({ signals, db, version: VERSION, node: process.version })
-  const face = createFace({
-    db,
-    clock,
-    signals,
-    agents,
-    keys,
-    authenticate,
-    presentCard,
-    health,
-    metrics,
-    jwks: signer.jwks,
-    replay: (tenant, id, by) => replay({ db, now, agents, open, wake: forwarder.wake }, tenant, id, by),
-    follow: hub.follow,
-    wake: forwarder.open,
-    draining: draining.signal,
-    pageKey: derivedKey(secrets.masterKey, 'page tokens'),
-    publicUrl: url,
-    bind: config.host,
-    enroll: config.enroll,
-  })
-  const checkHost = createHostCheck({ publicUrl: url, bind: config.host })
+  const port = await listen(server, config)
+  ground.bind(port)
+  const metrics = createMetrics({ signals: ground.signals, db: ground.db, version: VERSION, node: process.version })
+  server.on('request', buildInward(ground, outward, parties, queue, metrics))
+
+  const services: Service[] = [queue.replica, queue.hub, queue.forwarder, queue.sweep]
+  for (const service of services) await service.start()
+  await queue.hints.listen(queue.hub.look)
+
+  let stopped: Promise<void> | undefined
+  async function stop(): Promise<void> {
+    ground.draining.abort()
+    queue.forwarder.drain()
+    server.close()
+    server.closeIdleConnections()
+    for (const service of [...services].reverse()) await service.stop()
+    server.closeAllConnections()
+    metrics.close()
+    await outward.egress.close()
+    await ground.db.close()
+  }
+  const { adminKey, adminKeyFile } = ground.secrets
+  return {
+    url: ground.url(),
+    port,
+    db: ground.db,
+    signals: ground.signals,
+    adminKey,
+    ...(adminKeyFile && { adminKeyFile }),
+    agents: agents.map(({ name }) => name),
+    cardProblems: problems.map(({ file, problem }) => `${file}: ${problem}`),
+    stop: () => {
+      stopped ??= stop()
+      return stopped
+    },
+  }
+}
+
+/** The half that speaks, as a server: A2A first, then our own face. */
+function buildInward(
+  ground: Ground,
+  outward: Outward,
+  parties: Parties,
+  queue: Queue,
+  metrics: Metrics,
+): RequestListener {
+  const { config, db, clock, signals, limits, url, draining, secrets } = ground
+  const isDraining = () => draining.signal.aborted
   const a2a = createA2aServer({
-    execute,
-    authenticate,
-    presentCard,
+    execute: buildOperations(ground, outward, parties, queue),
+    authenticate: parties.authenticate,
+    presentCard: parties.presentCard,
     signals,
     clock,
     limits,
@@ -271,40 +118,27 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     ...(config.rootAgent && { rootAgent: config.rootAgent }),
     ...(config.quirks && { quirks: config.quirks }),
   })
-  server.on('request', (request, response) => {
+  const face = createFace({
+    db,
+    clock,
+    signals,
+    ...parties,
+    health: createHealth({ db, clock, version: VERSION, draining: isDraining }),
+    metrics,
+    jwks: outward.signer.jwks,
+    replay: buildReplay(ground, parties, queue),
+    follow: queue.hub.follow,
+    wake: queue.forwarder.open,
+    draining: draining.signal,
+    pageKey: derivedKey(secrets.masterKey, 'page tokens'),
+    publicUrl: url,
+    bind: config.host,
+    enroll: config.enroll,
+  })
+  const checkHost = createHostCheck({ publicUrl: url, bind: config.host })
+  return (request, response) => {
     // The face checks the host by itself, and says what is wrong.
     if (checkHost(request) || !a2a.serve(request, response)) face(request, response)
-  })
-
-  const services: Service[] = [replica, hub, forwarder, sweep]
-  for (const service of services) await service.start()
-  await hints.listen(hub.look)
-
-  let stopped: Promise<void> | undefined
-  async function stop(): Promise<void> {
-    draining.abort()
-    forwarder.drain()
-    server.close()
-    server.closeIdleConnections()
-    for (const service of [...services].reverse()) await service.stop()
-    server.closeAllConnections()
-    metrics.close()
-    await egress.close()
-    await db.close()
-  }
-  return {
-    url: url(),
-    port: bound,
-    db,
-    signals,
-    adminKey: secrets.adminKey,
-    ...(secrets.adminKeyFile && { adminKeyFile: secrets.adminKeyFile }),
-    agents: provisioned.map(({ name }) => name),
-    cardProblems: problems.map(({ file, problem }) => `${file}: ${problem}`),
-    stop: () => {
-      stopped ??= stop()
-      return stopped
-    },
   }
 }
 

@@ -1,0 +1,268 @@
+/** Builds the parts and introduces them to each other. With `main.ts`, which starts and stops them, the only file that knows them all. */
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { type Config, publicUrl } from './config.ts'
+import { createPresentCard } from './gateway/agents/present.ts'
+import { type Agents, createAgents } from './gateway/agents/registry.ts'
+import { createApiKeys, newAgentKey } from './gateway/callers/apiKeys.ts'
+import { createAuthenticate } from './gateway/callers/authenticate.ts'
+import { createDepths } from './gateway/deliveries/depth.ts'
+import { createForwarder, type Forwarder, type ForwarderTools } from './gateway/forwarder/forwarder.ts'
+import { replay } from './gateway/forwarder/replay.ts'
+import { joinAsReplica } from './gateway/forwarder/replica.ts'
+import { createSweep } from './gateway/forwarder/sweep.ts'
+import { createExecute } from './gateway/operations/execute.ts'
+import { createHints } from './gateway/tasks/hints.ts'
+import { createHub } from './gateway/tasks/hub.ts'
+import { createRecord } from './gateway/tasks/record.ts'
+import type { HappeningSignals, Happenings } from './happenings.ts'
+import { LIMITS, type Limits } from './limits.ts'
+import { type Clock, systemClock } from './platform/clock.ts'
+import { createEgress, type EgressOptions } from './platform/egress.ts'
+import { uuidv7 } from './platform/ids.ts'
+import { createSeal, type Seal } from './platform/seal.ts'
+import type { LoopTools } from './platform/service.ts'
+import { createSignals } from './platform/signals.ts'
+import type { StreamEntry } from './ports.ts'
+import { derivedKey, readSecrets, type Secrets, signingKeys } from './secrets.ts'
+import type { Db } from './store/db.ts'
+import { openEmbedded } from './store/drivers/pglite.ts'
+import { openPostgres } from './store/drivers/postgres.ts'
+import { createAppend } from './store/events.ts'
+import { migrateUp, onPostgres, readMigrations } from './store/migrate.ts'
+import { createOpen } from './store/tasks.ts'
+import { createFetchCard } from './wire/bindings/card.ts'
+import { createPeer } from './wire/bindings/peer.ts'
+import { createSigner } from './wire/bindings/signing.ts'
+import { createPostWebhook } from './wire/bindings/webhook.ts'
+import { ALL_VERSIONS } from './wire/versions/table.ts'
+
+/** What a test or a bench may want otherwise. */
+export interface Overrides {
+  readonly limits?: Partial<Limits>
+  /** How often and how far apart webhooks are tried. */
+  readonly webhooks?: { attemptsMax: number; firstMs: number; longestMs: number }
+  readonly egress?: Partial<EgressOptions>
+  readonly lanes?: number
+  /** Listens to everything from the first moment on. */
+  readonly onSignals?: (signals: HappeningSignals) => void
+}
+
+export const VERSION: string = (
+  JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')) as { version: string }
+).version
+
+const LOOPBACK = ['127.0.0.0/8', '::1/128']
+const USER_AGENT = `waypost/${VERSION}`
+
+/** What everything else stands on. */
+export interface Ground {
+  readonly config: Config
+  readonly overrides: Overrides
+  readonly limits: Limits
+  readonly clock: Clock
+  readonly signals: HappeningSignals
+  readonly secrets: Secrets
+  readonly seal: Seal
+  readonly db: Db
+  /** The database's time as this process knows it (D9). */
+  readonly now: () => Date
+  readonly loopTools: LoopTools
+  /** Where clients reach us; right once the listener is bound. */
+  readonly url: () => string
+  readonly bind: (port: number) => void
+  readonly draining: AbortController
+}
+
+async function openStore(config: Config, signals: HappeningSignals): Promise<Db> {
+  if (!config.databaseUrl) return openEmbedded({ directory: config.dataDir })
+  await onPostgres(config.databaseUrl, (connection) => migrateUp(connection, readMigrations()))
+  return openPostgres({ url: config.databaseUrl, onReplaced: (reason) => signals.emit('store.replaced', { reason }) })
+}
+
+export async function layGround(config: Config, overrides: Overrides): Promise<Ground> {
+  const signals = createSignals<Happenings>()
+  overrides.onSignals?.(signals)
+  const limits: Limits = { ...LIMITS, ...overrides.limits }
+  const secrets = readSecrets(config)
+  const db = await openStore(config, signals)
+  await db.ping()
+  let port = config.port
+  return {
+    config,
+    overrides,
+    limits,
+    clock: systemClock,
+    signals,
+    secrets,
+    seal: createSeal(secrets.masterKey),
+    db,
+    now: () => new Date(systemClock.now().getTime() + db.offsetMs()),
+    loopTools: {
+      clock: systemClock,
+      stopGraceMs: limits.stopGraceMs,
+      pauseMs: limits.pollMs,
+      onError: (service, error) =>
+        signals.emit('service.failed', { service, error: (error as Error)?.message?.slice(0, 300) ?? String(error) }),
+    },
+    url: () => publicUrl(config, port),
+    bind: (bound) => {
+      port = bound
+    },
+    draining: new AbortController(),
+  }
+}
+
+/** The half that speaks, as a client: everything that goes out. */
+export async function buildOutward({ config, overrides, clock, signals, db, seal, url }: Ground) {
+  const egress = createEgress({
+    allow: config.egressAllow ?? (config.databaseUrl ? [] : LOOPBACK),
+    onBlocked: (host, reason) => signals.emit('egress.blocked', { host, reason }),
+    userAgent: USER_AGENT,
+    ...overrides.egress,
+  })
+  const tools = { egress, clock }
+  const fetchCard = createFetchCard(tools)
+  const peer = createPeer({
+    ...tools,
+    fetchCard,
+    quarantine: (reason, { name }) =>
+      signals.emit('delivery.quarantined', { task: '', destination: `agent:${name}`, reason }),
+  })
+  const signer = await createSigner({ keys: await signingKeys(db, seal), issuer: url() })
+  const postWebhook = createPostWebhook({ ...tools, sign: signer, userAgent: USER_AGENT })
+  return { egress, fetchCard, peer, signer, postWebhook }
+}
+export type Outward = Awaited<ReturnType<typeof buildOutward>>
+
+/** Agents, and who may call them. */
+export function buildParties(
+  { db, clock, signals, secrets, seal, config, url }: Ground,
+  { egress, fetchCard, signer }: Outward,
+) {
+  const agents = createAgents({ db, seal, fetchCard, checkUrl: egress.checkUrl, newAgentKey, clock, signals })
+  const interfaces = [...ALL_VERSIONS]
+    .reverse()
+    .flatMap(({ version }) => ['JSONRPC', 'HTTP+JSON'].map((binding) => ({ binding, version, path: '' })))
+  const presentCard = createPresentCard({ find: agents.find, publicUrl: url, interfaces, sign: signer.jws })
+  const authenticate = createAuthenticate({
+    db,
+    clock,
+    signals,
+    adminKey: secrets.adminKey,
+    auth: config.auth,
+    isOpen: async (tenant, agent) => (await agents.find(tenant, agent))?.policy.access === 'anonymous',
+  })
+  const keys = createApiKeys({ db, onRevoked: authenticate.forget })
+  return { agents, presentCard, authenticate, keys }
+}
+export type Parties = ReturnType<typeof buildParties>
+
+const NAME_AT = 'agent:'.length
+
+/** How wide a lane is: an agent that collects is not sent to, and one that is gone has its deliveries ended by an attempt. */
+const widthOf =
+  (agents: Agents, limits: Limits): ForwarderTools['widthOf'] =>
+  async (tenant, destination) => {
+    if (destination.startsWith('webhook:')) return { width: limits.webhookInflightPerReceiver, paused: false }
+    const agent = await agents.find(tenant, destination.slice(NAME_AT))
+    if (agent?.connector.kind === 'mailbox') return { width: 0, paused: false }
+    return { width: agent?.policy.maxInflight ?? 1, paused: agent?.pausedAt !== undefined }
+  }
+
+/** The half that remembers and decides: tasks, their followers, and what carries them. */
+export async function buildQueue(ground: Ground, outward: Outward, { agents }: Parties) {
+  const { db, clock, now, signals, loopTools, limits, seal, overrides } = ground
+  const replica = await joinAsReplica({ db, clock, loopTools, name: `${hostname()}:${process.pid}` })
+  const hints = createHints({ db, clock, replica: replica.id, hasOthers: replica.hasOthers })
+  const hub = createHub({ db, clock, loopTools, announce: hints.announce })
+  const depths = createDepths({ db, clock, max: limits.queuePerAgentMax })
+  const append = createAppend(db, {
+    webhookAgeSeconds: limits.webhookAgeMaxMs / 1000,
+    newId: uuidv7,
+    onOwed: wakeLanes,
+  })
+  const open = createOpen(db, overrides.lanes === undefined ? {} : { lanes: overrides.lanes })
+  const record = createRecord({ append, now, signals, publish: hub.publish })
+  const forwarder: Forwarder = createForwarder({
+    db,
+    clock,
+    now,
+    agents,
+    peer: outward.peer,
+    postWebhook: outward.postWebhook,
+    seal,
+    record,
+    signals,
+    loopTools,
+    owner: replica.id,
+    webhooks: overrides.webhooks ?? {
+      attemptsMax: limits.webhookAttemptsMax,
+      firstMs: limits.webhookBackoffFirstMs,
+      longestMs: limits.webhookBackoffLongestMs,
+    },
+    widthOf: widthOf(agents, limits),
+    async probe(tenant, destination, signal) {
+      const agent = await agents.find(tenant, destination.slice(NAME_AT))
+      return agent === undefined || (await agents.probe(agent, signal)).kind === 'ready'
+    },
+  })
+  /** `tenant destination`, one a line: webhooks that have just got something to do. */
+  function wakeLanes(lanes: string | null): void {
+    for (const lane of lanes?.split('\n') ?? []) {
+      const [tenant, destination] = lane.split(' ', 2) as [string, string]
+      forwarder.wake(tenant, destination)
+    }
+  }
+  const sweep = createSweep({ db, clock, now, loopTools, owner: replica.id, record, signals, wake: forwarder.wake })
+  return { replica, hints, hub, depths, open, record, forwarder, sweep, wakeLanes }
+}
+export type Queue = Awaited<ReturnType<typeof buildQueue>>
+
+/** The operations, for whoever speaks A2A. */
+export function buildOperations(
+  ground: Ground,
+  { egress, peer }: Outward,
+  { agents, presentCard }: Parties,
+  queue: Queue,
+) {
+  const { db, seal, now, clock, signals, secrets, config, limits, draining } = ground
+  const { forwarder, hub, depths, record, open } = queue
+  return createExecute({
+    db,
+    seal,
+    checkUrl: egress.checkUrl,
+    open,
+    handOver: forwarder.handOver,
+    release: forwarder.release,
+    now,
+    wake(tenant, destination, orderingKey) {
+      depths.added(tenant, destination)
+      forwarder.wake(tenant, destination, orderingKey)
+    },
+    published(tenant: string, taskId: string, entries: readonly StreamEntry[], owed: string | null) {
+      hub.publish(tenant, taskId, entries)
+      queue.wakeLanes(owed)
+    },
+    clock,
+    agents,
+    hub,
+    record,
+    peer,
+    delivering: { take: forwarder.take, isClosed: forwarder.isClosed, depth: depths.depth },
+    signals,
+    presentCard,
+    pageKey: derivedKey(secrets.masterKey, 'page tokens'),
+    blockMs: config.blockSeconds * 1000,
+    pushConfigsMax: limits.pushConfigsPerTaskMax,
+    queuePerAgentMax: limits.queuePerAgentMax,
+    draining: draining.signal,
+  })
+}
+
+/** Dead letters, tried anew. */
+export const buildReplay =
+  ({ db, now }: Ground, { agents }: Parties, { open, forwarder }: Queue) =>
+  (tenant: string, id: string, by: string) =>
+    replay({ db, now, agents, open, wake: forwarder.wake }, tenant, id, by)
