@@ -206,5 +206,7 @@ const PROTOCOL_HINTS: Readonly<Record<string, string>> = {
   TASK_NOT_CANCELABLE: 'it has already ended; see it: waypost task get <taskId>',
   PUSH_NOTIFICATION_NOT_SUPPORTED: 'follow it instead: waypost task subscribe <taskId>',
   UNSUPPORTED_OPERATION: 'a task that has ended takes no more messages; start a new one in its context: --context-id',
+  CONTENT_TYPE_NOT_SUPPORTED:
+    'say what a part is: --media-type text/plain behind it; what the agent takes: waypost card get -o json',
   VERSION_NOT_SUPPORTED: 'register it at the gateway, which translates: waypost agent add <url>',
 }

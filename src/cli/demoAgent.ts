@@ -4,7 +4,7 @@
  */
 import type { AgentCard } from '../a2a/agentCard.ts'
 import type { StreamResponse } from '../a2a/events.ts'
-import { isTerminal, type Message, type Task, type TaskState } from '../a2a/tasks.ts'
+import { type Artifact, isTerminal, type Message, type Task, type TaskState } from '../a2a/tasks.ts'
 import type { Clock } from '../platform/clock.ts'
 import { uuidv7 } from '../platform/ids.ts'
 import { A2A_VERSION } from './protocolVersion.ts'
@@ -38,6 +38,23 @@ interface Kept {
   readonly stop: AbortController
 }
 
+const newTask = ({ contextId = uuidv7() }: Message, clock: Clock): Kept => ({
+  task: {
+    id: uuidv7(),
+    contextId,
+    status: { state: 'TASK_STATE_SUBMITTED', timestamp: clock.now().toISOString() },
+    history: [],
+  },
+  watchers: new Set(),
+  stop: new AbortController(),
+})
+
+const replyOf = (message: Message, answer: (text: string) => string): Artifact => ({
+  artifactId: uuidv7(),
+  name: 'reply',
+  parts: [{ text: answer(message.parts.map(partText).join('\n')) }],
+})
+
 export function createDemoAgent({
   name,
   delayMs,
@@ -68,25 +85,15 @@ export function createDemoAgent({
     const turns = (entry.task.history ?? []).filter(({ role }) => role === 'ROLE_USER').length
     if (asksBack && turns === 1) return status(entry, 'TASK_STATE_INPUT_REQUIRED', say(entry.task, 'are you sure?'))
     const { id: taskId, contextId = '' } = entry.task
-    const artifact = {
-      artifactId: uuidv7(),
-      name: 'reply',
-      parts: [{ text: answer(message.parts.map(partText).join('\n')) }],
-    }
+    const artifact = replyOf(message, answer)
     const artifacts = [...(entry.task.artifacts ?? []), artifact]
     change(entry, { artifactUpdate: { taskId, contextId, artifact, lastChunk: true } }, { ...entry.task, artifacts })
     status(entry, 'TASK_STATE_COMPLETED')
   }
 
-  const open = (message: Message): Kept => {
-    const task: Task = {
-      id: uuidv7(),
-      contextId: message.contextId ?? uuidv7(),
-      status: { state: 'TASK_STATE_SUBMITTED', timestamp: clock.now().toISOString() },
-      history: [],
-    }
-    const entry = { task, watchers: new Set<(event: StreamResponse) => void>(), stop: new AbortController() }
-    kept.set(task.id, entry)
+  function open(message: Message): Kept {
+    const entry = newTask(message, clock)
+    kept.set(entry.task.id, entry)
     return entry
   }
 

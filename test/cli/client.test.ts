@@ -1,9 +1,10 @@
 /** Errors and their hints, credentials and where they go, parts, waiting, streams, and the two commands that last. */
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Webhook } from 'standardwebhooks'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { REASONS } from '../../src/a2a/errors.ts'
 import { distance, sameServer } from '../../src/cli/agentRef.ts'
 import { CATALOGUE } from '../../src/cli/catalogue.ts'
 import { SHEETS } from '../../src/cli/commands/cheat.ts'
@@ -28,6 +29,20 @@ const exists = (words: string) =>
   /^help( |$)/.test(words) || paths.some((path) => `${words} `.startsWith(`${path} `) || path.startsWith(`${words} `))
 const commandsIn = (text: string) =>
   [...text.matchAll(/waypost ((?:[a-z][a-z-]*)(?: [a-z][a-z-]*)*)/g)].map(([, words]) => words as string)
+
+test('every code that the program uses has a page', () => {
+  const sources = readdirSync(join(import.meta.dirname, '../../src'), { recursive: true, encoding: 'utf8' })
+  const codes = sources
+    .filter((path) => path.endsWith('.ts'))
+    .flatMap((path) => [
+      ...readFileSync(join(import.meta.dirname, '../../src', path), 'utf8').matchAll(/'(WAYPOST_ERR_[A-Z_]*[A-Z])'/g),
+    ])
+  const ours = Object.entries(REASONS).flatMap(([reason, row]) =>
+    'domain' in row && reason !== 'UNAUTHENTICATED' ? [`WAYPOST_ERR_${reason}`] : [],
+  )
+  for (const code of [...codes.map(([, name]) => name as string), ...ours])
+    expect(Object.keys(CATALOGUE)).toContain(code)
+})
 
 describe('what is said names commands that exist', () => {
   test.each(Object.entries(CATALOGUE))('%s', (_, page) => {

@@ -48,11 +48,7 @@ function tell(rows: readonly { name: string; finding: Finding }[], { out }: Invo
     out.mark(MARKS[finding.kind], `${name}: ${finding.says}`)
     if (finding.fix && (finding.kind === 'failure' || finding.kind === 'warning')) out.text(`    fix: ${finding.fix}`)
   }
-  const told = [
-    `${count('ok')} ok`,
-    `${count('warning')} warnings`,
-    `${count('failure')} failures`,
-    `${count('skipped')} skipped`,
-  ]
+  const counted = (kind: Finding['kind']) => `${count(kind)} ${kind}${count(kind) === 1 ? '' : 's'}`
+  const told = [`${count('ok')} ok`, counted('warning'), counted('failure'), `${count('skipped')} skipped`]
   out.text(told.join(' · '))
 }

@@ -1,0 +1,83 @@
+/** Tasks, agents and deliveries. */
+import { type Page, page } from './page.ts'
+
+export const CARRYING = {
+  WAYPOST_ERR_CARD_INVALID: page(
+    'the agent card breaks the A2A schema; the message names the member',
+    'the agent cannot be addressed until it serves a valid card; what was accepted waits',
+    'correct the card at the agent',
+    'waypost card get --validate -a https://agent.example.test',
+  ),
+  WAYPOST_ERR_CARD_SIGNATURE: page(
+    'a signature on the card does not verify',
+    'the card is shown as unverified',
+    'sign it anew, after the last change of the card',
+    'waypost card get -a @name -o json',
+  ),
+  WAYPOST_ERR_AGENT_NOT_FOUND: page(
+    'no agent of this name is registered',
+    'nothing was sent',
+    'check the name, or register the agent',
+    'waypost agent list',
+  ),
+  WAYPOST_ERR_AGENT_UNAVAILABLE: page(
+    'the agent is offline and its policy whenOffline is reject',
+    'the message was not accepted',
+    'send later, or let it queue: whenOffline queue',
+    'waypost agent show <name>',
+  ),
+  WAYPOST_ERR_AGENT_OFFLINE: page(
+    'the agent does not answer',
+    'none for you: tasks wait and are delivered when it is back, at once when it calls in',
+    'start the agent; have it looked at now with probe',
+    'waypost agent probe <name>',
+  ),
+  WAYPOST_ERR_AGENT_PAUSED: page(
+    'an operator has paused the agent',
+    'messages are accepted and wait',
+    'resume it',
+    'waypost agent resume <name>',
+  ),
+  WAYPOST_ERR_QUEUE_FULL: page(
+    'too many messages wait for this agent',
+    'the message was not accepted; what was accepted before is safe',
+    'send later (Retry-After says when), or find out why it does not drain',
+    'waypost agent show <name>',
+  ),
+  WAYPOST_ERR_TASK_EXPIRED: page(
+    'the message waited longer than its time to live, or past its deadline',
+    'the task is FAILED with this reason',
+    'send it again, or give it longer with ttlSeconds in the metadata',
+    'waypost task explain <taskId>',
+  ),
+  WAYPOST_ERR_LEASE_LOST: page(
+    'the lease ran out before the agent reported, and the delivery belongs to another attempt now',
+    'the report was refused and changed nothing',
+    'lease again; renew in time',
+    'waypost task explain <taskId>',
+  ),
+  WAYPOST_ERR_MESSAGE_ID_REUSED: page(
+    'this messageId was used before, for other content',
+    'nothing was accepted',
+    'use a new messageId (a UUID) for every message',
+    'waypost send -a @echo --text hello',
+  ),
+  WAYPOST_ERR_EGRESS_BLOCKED: page(
+    'the address belongs to a network that outbound calls may not reach',
+    'nothing was sent there',
+    'allow the network if it is yours, as narrowly as you can',
+    'WAYPOST_EGRESS_ALLOW=10.1.2.0/24:443 waypost serve',
+  ),
+  WAYPOST_ERR_WEBHOOK_DISABLED: page(
+    'the receiver answered 410, or failed for 24 hours',
+    'its events are dead letters',
+    'mend the receiver, then replay',
+    'waypost dlq replay --kind webhook --dry-run',
+  ),
+  WAYPOST_ERR_CONFIG_LIMIT: page(
+    'the task has as many push configurations as it may have',
+    'this one was not created',
+    'delete one',
+    'waypost task push-config list <taskId>',
+  ),
+} as const satisfies Record<string, Page>
