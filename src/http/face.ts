@@ -34,9 +34,15 @@ export function createAccess(authenticate: Authenticate): Access {
   return {
     require,
     async orLocal(context) {
-      const { authorization, 'x-api-key': apiKey } = context.env.incoming.headers
-      if (authorization !== undefined || apiKey !== undefined || !isFromHere(context)) return require(context)
-      return undefined
+      try {
+        return await require(context)
+      } catch (error) {
+        const { authorization, 'x-api-key': apiKey } = context.env.incoming.headers
+        const given = authorization !== undefined || apiKey !== undefined
+        if (given || !(error instanceof A2AError) || error.reason !== 'UNAUTHENTICATED' || !isFromHere(context))
+          throw error
+        return undefined
+      }
     },
   }
 }

@@ -14,6 +14,8 @@ export interface WellKnownTools {
 }
 
 const TENANT = 'default'
+/** The AI Catalog specification's, major and minor; it has nothing to do with A2A's. */
+const CATALOGUE_VERSION = [1, 0].join('.')
 /** A catalogue is one document; who has more agents is searched by /v1/agents. */
 const CATALOGUE_MAX = 1_000
 
@@ -26,24 +28,27 @@ export function wellKnownRoutes({ agents, presentCard, publicUrl, jwks }: WellKn
     const listed = await agents.list({ tenant: TENANT, visibility: 'public', limit: CATALOGUE_MAX })
     const entries = await Promise.all(listed.map((agent) => entryOf(agent, presentCard, publicUrl())))
     const document = {
-      specVersion: '1.0',
-      host: { displayName: 'Waypost', identifier: publicUrl() },
+      specVersion: CATALOGUE_VERSION,
+      host: { displayName: 'Waypost', identifier: new URL(publicUrl()).hostname },
       entries: entries.filter((entry) => entry !== undefined),
     }
-    return context.json(document, 200, { 'Cache-Control': `public, max-age=${LIMITS.cardMaxAgeSeconds}` })
+    const headers = {
+      'Cache-Control': `public, max-age=${LIMITS.cardMaxAgeSeconds}`,
+      'Content-Type': 'application/ai-catalog+json',
+    }
+    return context.json(document, 200, headers)
   })
   return face
 }
 
+/** What the card says itself (name, description, version) is left to the card, as the catalogue's specification asks. */
 async function entryOf(agent: Agent, presentCard: PresentCard, publicUrl: string) {
   const presented = await presentCard(agent.name, undefined)
   if (!presented) return undefined
   const { card, modifiedAt } = presented
   return {
     identifier: `urn:air:${new URL(publicUrl).hostname}:agent:${agent.name}`,
-    displayName: card.name,
-    description: card.description,
-    mediaType: 'application/a2a-agent-card+json',
+    type: 'application/a2a-agent-card+json',
     url: `${publicUrl}/agents/${agent.name}/.well-known/agent-card.json`,
     tags: [...new Set(card.skills.flatMap(({ tags }) => tags))].slice(0, 32),
     updatedAt: modifiedAt.toISOString(),

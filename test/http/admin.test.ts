@@ -95,6 +95,15 @@ onBothDrivers('management', (db) => {
     }
   })
 
+  test('with auth off this machine registers what it likes', async () => {
+    const other = await openFace(db(), {
+      authenticate: async () => ({ tenant, id: 'operator', kind: 'local', permits: new Set(['operator']) }),
+    })
+    const body = { name: 'free', connector: { kind: 'a2a', url: 'http://127.0.0.1:9/' } }
+    expect(await other.ask('/v1/agents', { method: 'POST', body, key: null })).toMatchObject({ status: 201 })
+    await other.close()
+  })
+
   test('agents: searched, shown, changed, paused, removed; secrets never come back', async () => {
     const skills = [{ id: 'sum', name: 'Sums', tags: ['math'] }]
     const document = {

@@ -241,7 +241,8 @@ test('well-known: our keys, and the public agents', async () => {
   const { json, text } = await world.ask('/.well-known/ai-catalog.json', { key: null })
   expect(json.entries).toMatchObject([
     {
-      displayName: 'open',
+      identifier: 'urn:air:localhost:agent:open',
+      type: 'application/a2a-agent-card+json',
       url: `http://localhost:${world.port}/agents/open/.well-known/agent-card.json`,
       tags: ['text'],
     },

@@ -90,7 +90,7 @@ export function createAuthenticate(tools: AuthenticateTools): Authenticator {
       const agents = new Set([agent.toLowerCase()])
       return { tenant: TENANT, id: 'anonymous', kind: 'anonymous', permits: new Set(OPEN_PERMITS), agents }
     }
-    signals.emit('auth.refused', { remote, reason: 'none given' })
+    // Not told as a refusal: whoever asks for a challenge, or enrols, comes without.
     throw new A2AError('UNAUTHENTICATED', 'a valid key is needed')
   }
 
