@@ -62,7 +62,7 @@ export function createCards({ db, fetchCard, clock, target, onStored }: CardTool
     return fetching
   }
 
-  async function fetch(agent: Agent, signal: AbortSignal): Promise<CardAnswer> {
+  async function ask(agent: Agent, signal: AbortSignal): Promise<CardAnswer> {
     if (signal.aborted) return failed('stopped', 'STOPPED')
     let onAbort = () => {}
     // One caller's leaving must not cost the others their answer.
@@ -78,7 +78,7 @@ export function createCards({ db, fetchCard, clock, target, onStored }: CardTool
   }
 
   return {
-    fetch,
+    fetch: ask,
     async ensure(agent, signal) {
       if (agent.connector.kind !== 'a2a') return { kind: 'ready', agent }
       if (agent.card && isFresh(agent, clock.now().getTime() + db.offsetMs())) return { kind: 'ready', agent }
@@ -86,7 +86,7 @@ export function createCards({ db, fetchCard, clock, target, onStored }: CardTool
       const failure = failedAt.get(key)
       if (agent.card && failure !== undefined && clock.elapsed() - failure < REFRESH_AGAIN_MS)
         return { kind: 'ready', agent }
-      const answer = await fetch(agent, signal)
+      const answer = await ask(agent, signal)
       if (answer.kind === 'ready') {
         failedAt.delete(key)
         return answer

@@ -2,37 +2,20 @@
  * One try at one message to an agent, from lease to settlement. Every step takes the attempt and gives it back, further
  * along; a step that does not apply passes it on. What the agent has told us stays told, whatever comes after.
  */
-import { isTerminal, type Message, type Task } from '../../a2a/tasks.ts'
-import { decide, type Outcome, type Verdict } from '../../delivery.ts'
+import { isTerminal } from '../../a2a/tasks.ts'
+import { decide, type Verdict } from '../../delivery.ts'
 import { chance } from '../../platform/ids.ts'
-import type { AgentTarget, TraceContext } from '../../ports.ts'
 import type { Leased, MessageLoad } from '../../store/deliveries.ts'
 import { stateOf } from '../../store/tasks.ts'
-import type { Agent } from '../agents/agent.ts'
 import { backoffMs } from '../deliveries/backoff.ts'
 import { gatewayStatus } from '../tasks/facts.ts'
 import { readRequest } from '../tasks/request.ts'
 import { readTask } from '../tasks/view.ts'
+import { type Attempt, readTrace, storedMessage } from './attemptRecord.ts'
 import { createIntake } from './intake.ts'
 import { reconcile } from './reconcile.ts'
-import { createRecorder, type Recorder } from './recorder.ts'
+import { createRecorder } from './recorder.ts'
 import type { AttemptTools } from './tools.ts'
-
-export interface Attempt {
-  readonly leased: Leased
-  readonly load: MessageLoad
-  readonly startedAt: number
-  readonly agent?: Agent
-  readonly target?: AgentTarget
-  readonly recorder?: Recorder
-  readonly verdict?: Verdict
-  readonly outcome?: Outcome | { kind: 'superseded' }
-  /** The agent was reached, whatever it said: its lane is open. */
-  readonly reached: boolean
-  readonly events: number
-  /** What the next holder must know when the attempt ends without an outcome. */
-  readonly code?: string
-}
 
 /** How long a paused agent's delivery waits before it looks again. */
 const PAUSED_MS = 5_000
@@ -157,17 +140,6 @@ export function peerRequest({ leased, load }: Attempt) {
     idempotencyKey: leased.id,
     attempt: leased.attempt,
   }
-}
-
-export function storedMessage({ body, history }: MessageLoad): Message {
-  if (history) return (JSON.parse(history) as Message[])[0] as Message
-  return (JSON.parse(body) as { task: Task }).task.history?.[0] as Message
-}
-
-export function readTrace(text: string | null): TraceContext | undefined {
-  if (!text) return undefined
-  const [traceparent, tracestate] = text.split(' ', 2) as [string, string?]
-  return { traceparent, ...(tracestate && { tracestate }) }
 }
 
 /** The send broke off and it is not known what came of it: ask at once, while the agent is likely to know. */

@@ -10,9 +10,8 @@ import {
 } from '../../store/deliveries.ts'
 import type { NewTask } from '../../store/tasks.ts'
 import { runAttempt } from './attempt.ts'
-import type { ForwarderTools } from './forwarder.ts'
 import type { LaneResult, Ready } from './lane.ts'
-import type { AttemptTools, SettleRequest } from './tools.ts'
+import type { AttemptTools, ForwarderTools, SettleRequest } from './tools.ts'
 import { runWebhookAttempt } from './webhookAttempt.ts'
 
 export interface Carrier {

@@ -8,23 +8,14 @@
  */
 import { LIMITS } from '../../limits.ts'
 import { uuidv7 } from '../../platform/ids.ts'
-import { type LoopTools, loop, type Service } from '../../platform/service.ts'
+import { loop, type Service } from '../../platform/service.ts'
 import { claim, dueLanes, type Leased } from '../../store/deliveries.ts'
 import type { NewTask } from '../../store/tasks.ts'
 import type { HandOver } from '../tasks/open.ts'
 import { type Carrier, createCarrier } from './carrier.ts'
 import { createHealth } from './health.ts'
 import { kindOf, type Lane, laneKey, newLane, type Ready, room } from './lane.ts'
-import type { AttemptTools } from './tools.ts'
-
-export interface ForwarderTools extends Omit<AttemptTools, 'settle' | 'stopping'> {
-  readonly loopTools: LoopTools
-  /** This process's incarnation: who holds what it leases. */
-  readonly owner: () => string
-  readonly widthOf: (tenant: string, destination: string) => Promise<{ width: number; paused: boolean }>
-  /** Asks whether an agent is back without giving it work. */
-  readonly probe: (tenant: string, destination: string, signal: AbortSignal) => Promise<boolean>
-}
+import type { ForwarderTools } from './tools.ts'
 
 export interface Forwarder extends Service {
   readonly handOver: HandOver

@@ -3,8 +3,8 @@ import { LIMITS } from '../../limits.ts'
 import { chance } from '../../platform/ids.ts'
 import { laneClosed, laneSeen } from '../../store/lanes.ts'
 import { afterFailure, afterSuccess, type BreakerBounds, isOpen, reopen } from './breaker.ts'
-import type { ForwarderTools } from './forwarder.ts'
 import type { Lane, LaneResult } from './lane.ts'
+import type { ForwarderTools } from './tools.ts'
 
 export interface HealthTools extends Pick<ForwarderTools, 'db' | 'clock' | 'signals' | 'probe'> {
   readonly stopping: AbortSignal

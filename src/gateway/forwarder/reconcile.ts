@@ -6,7 +6,7 @@
 import { isInterrupted, isTerminal, type Task } from '../../a2a/tasks.ts'
 import type { Verdict } from '../../delivery.ts'
 import type { FindAnswer } from '../../ports.ts'
-import { type Attempt, storedMessage } from './attempt.ts'
+import { type Attempt, storedMessage } from './attemptRecord.ts'
 import type { AttemptTools } from './tools.ts'
 
 /** Before the agent is asked again when it did not answer. */

@@ -3,6 +3,7 @@ import type { DeliveryState } from '../../delivery.ts'
 import type { HappeningSignals } from '../../happenings.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Seal } from '../../platform/seal.ts'
+import type { LoopTools } from '../../platform/service.ts'
 import type { Peer, PostWebhook } from '../../ports.ts'
 import type { Db } from '../../store/db.ts'
 import type { Leased } from '../../store/deliveries.ts'
@@ -42,4 +43,14 @@ export interface AttemptTools {
   readonly webhooks: WebhookBounds
   /** Aborted when the process goes. */
   readonly stopping: AbortSignal
+}
+
+/** What the forwarder works with. */
+export interface ForwarderTools extends Omit<AttemptTools, 'settle' | 'stopping'> {
+  readonly loopTools: LoopTools
+  /** This process's incarnation: who holds what it leases. */
+  readonly owner: () => string
+  readonly widthOf: (tenant: string, destination: string) => Promise<{ width: number; paused: boolean }>
+  /** Asks whether an agent is back without giving it work. */
+  readonly probe: (tenant: string, destination: string, signal: AbortSignal) => Promise<boolean>
 }

@@ -8,7 +8,7 @@ import { disablePushConfig } from '../../store/pushConfigs.ts'
 import { backoffMs } from '../deliveries/backoff.ts'
 import { openPushSecrets } from '../deliveries/pushConfigs.ts'
 import { readTask } from '../tasks/view.ts'
-import { readTrace } from './attempt.ts'
+import { readTrace } from './attemptRecord.ts'
 import type { AttemptTools, WebhookBounds } from './tools.ts'
 
 export interface WebhookAttempt {
