@@ -83,7 +83,7 @@ export function createRegister(tools: WriteTools): Register {
 
   async function replace(known: Agent, parsed: ParsedRegistration, as: RegisterAs): Promise<Registered> {
     const { by, provisioned, keep } = as
-    const sealed = sealedFor(known, parsed, as)
+    const sealed = sealedFor(seal, known, parsed, as)
     if (isSame(known, parsed, sealed) && known.provisioned === provisioned) return { created: false, agent: known }
     if (known.provisioned && !provisioned)
       throw new A2AError('CONFLICT', `${known.name} comes from a file in the folder of cards: change it there`)
@@ -98,22 +98,6 @@ export function createRegister(tools: WriteTools): Register {
     )
     if (!row) throw new A2AError('CONFLICT', `${known.name} was removed at the same time`)
     return { created: false, agent: changed(toAgent(row), 'changed', by.id) }
-  }
-
-  /** A new seal only for new credentials, so that registering the same again changes nothing. */
-  function sealedFor(known: Agent, { credentials }: ParsedRegistration, { keep }: RegisterAs): string | null {
-    if (!credentials) return keep ?? null
-    const place = credentialsPlace(known.tenant, known.name)
-    const text = JSON.stringify(credentials)
-    return known.credentials && opens(known.credentials, place) === text ? known.credentials : seal.seal(text, place)
-  }
-
-  function opens(sealed: string, place: string): string | undefined {
-    try {
-      return seal.open(sealed, place)
-    } catch {
-      return undefined
-    }
   }
 
   return async (parsed, as) => {
@@ -133,6 +117,25 @@ export function createRegister(tools: WriteTools): Register {
     if (!twin) throw new A2AError('CONFIG_LIMIT', `there is room for ${agentsMax} agents, and they are all there`)
     if (!mayChange(twin, by)) throw new A2AError('CONFLICT', `the name "${name}" is taken by another owner`)
     return replace(twin, parsed, as)
+  }
+}
+
+/** A new seal only for new credentials, so that registering the same again changes nothing. */
+function sealedFor(seal: Seal, known: Agent, { credentials }: ParsedRegistration, { keep }: RegisterAs): string | null {
+  if (!credentials) return keep ?? null
+  const place = credentialsPlace(known.tenant, known.name)
+  const text = JSON.stringify(credentials)
+  return known.credentials && opened(seal, known.credentials, place) === text
+    ? known.credentials
+    : seal.seal(text, place)
+}
+
+/** undefined: it does not open, so it is not what was given. */
+function opened(seal: Seal, sealed: string, place: string): string | undefined {
+  try {
+    return seal.open(sealed, place)
+  } catch {
+    return undefined
   }
 }
 
