@@ -19,6 +19,7 @@ interface Service {
   readonly volumes?: readonly string[]
   readonly healthcheck?: { readonly test?: readonly string[]; readonly disable?: boolean }
   readonly stop_grace_period?: string
+  readonly networks?: { readonly waypost?: { readonly ipv4_address?: string } }
 }
 const compose = parse(read('docker-compose.yml'), { merge: true }) as {
   services: Record<string, Service>
@@ -45,12 +46,19 @@ test.each(['gateway-1', 'gateway-2'])('%s shares the database and the keys, and 
   expect(stop_grace_period).toBe('30s')
 })
 
-test('the two gateways are the same but for ports and volume', () => {
-  const same = ({ ports: _, volumes: __, ...rest }: Service) => rest
+test('the two gateways are the same but for ports, volume and address', () => {
+  const same = ({ ports: _, volumes: __, networks: ___, ...rest }: Service) => rest
   expect(same(service('gateway-1'))).toEqual(same(service('gateway-2')))
   const ports = ['gateway-1', 'gateway-2'].flatMap((name) => service(name).ports ?? [])
   expect(ports.every((port) => port.startsWith('127.0.0.1:'))).toBe(true)
   expect(new Set(ports.map((port) => port.split(':')[1])).size).toBe(4)
+})
+
+test.each(['demo-agent', 'webhook-sink'])('%s reaches a gateway by its address, which it answers to', (name) => {
+  const { hostname, port } = new URL(service(name).environment?.WAYPOST_URL ?? '')
+  expect([hostname, port]).toEqual([service('gateway-1').networks?.waypost?.ipv4_address, '4280'])
+  const subnet = compose.networks.waypost.ipam.config[0].subnet.replace(/0\/24$/, '')
+  expect(hostname.startsWith(subnet)).toBe(true)
 })
 
 test('every setting in it is one, and together they are valid', () => {

@@ -123,7 +123,13 @@ function chooseInterface(agent: ResolvedAgent, transports: readonly string[]): I
   const offered = Array.isArray(agent.card.supportedInterfaces) ? agent.card.supportedInterfaces : []
   const usable = offered.flatMap(({ url, protocolBinding, protocolVersion, tenant }) =>
     (protocolBinding === 'JSONRPC' || protocolBinding === 'HTTP+JSON') && speaks(protocolVersion ?? '')
-      ? [{ url: url.replace(/\/+$/, ''), binding: protocolBinding, ...(tenant && { tenant }) } as Interface]
+      ? [
+          {
+            url: reachable(url, agent).replace(/\/+$/, ''),
+            binding: protocolBinding,
+            ...(tenant && { tenant }),
+          } as Interface,
+        ]
       : [],
   )
   const wanted = transports.map((name) => name.toUpperCase().replace(/^(REST|HTTP|HTTP-JSON)$/, 'HTTP+JSON'))
@@ -135,6 +141,12 @@ function chooseInterface(agent: ResolvedAgent, transports: readonly string[]): I
   throw new CliError('VersionNotSupportedError', `the agent at ${agent.source} ${says}`, {
     hint: `register it at the gateway, which translates: waypost agent add ${agent.ref.startsWith('@') ? '<url>' : agent.ref}`,
   })
+}
+
+/** The path is the gateway's to say, the way to the gateway is the user's. */
+function reachable(url: string, { reachedAt }: ResolvedAgent): string {
+  const at = url.indexOf('/agents/')
+  return reachedAt === undefined || at < 0 ? url : `${reachedAt}${url.slice(at)}`
 }
 
 function rpcRequest({ url }: Interface, method: OperationName, params: object) {

@@ -18,6 +18,11 @@ export interface ResolvedAgent {
   readonly source: string
   /** The interfaces are the gateway's own, so the gateway's key belongs there. */
   readonly atGateway: boolean
+  /**
+   * Where the gateway is reached from here, if the agent was named in its catalogue. Its cards say PUBLIC_URL, which may
+   * be another machine's way to it (a container, a tunnel); and the key goes where the user has said, nowhere else.
+   */
+  readonly reachedAt?: string
 }
 
 export interface ResolveTools {
@@ -53,7 +58,7 @@ async function fromCatalogue(ref: string, tools: ResolveTools): Promise<Resolved
   const base = `${tools.gateway.url}/agents/${encodeURIComponent(name)}/`
   const source = `${base}${WELL_KNOWN[0]}`
   const text = await fetchCard(source, { ...bearer(tools.gateway), ...tools.headers }, tools)
-  if (text) return { ref, card: parseCard(text, source), source, atGateway: true }
+  if (text) return { ref, card: parseCard(text, source), source, atGateway: true, reachedAt: tools.gateway.url }
   const near = await nearName(name, tools.gateway)
   throw new CliError('A2ACLI_ERR_CARD_NOT_FOUND', `no agent named "${name}" at ${tools.gateway.url}`, {
     hint: `${near ? `did you mean @${near}?  ` : ''}List them: waypost agent list`,

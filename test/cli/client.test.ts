@@ -155,6 +155,13 @@ describe('credentials', () => {
     }
   })
 
+  test('an agent of the catalogue is reached where the gateway is reached, whatever its card says', async () => {
+    const card = gateway.agent.card('http://elsewhere.example.test/prefix/agents/echo/')
+    gateway.once('GET /agents/echo/.well-known/agent-card.json', 200, card)
+    const { code, stdout } = await runCli(['send', '-a', '@echo', 'x'], { env: env() })
+    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining('COMPLETED') })
+  })
+
   test('--debug does not show them', async () => {
     const { stderr } = await runCli(['send', '-a', '@echo', 'x', '--debug', '--svc-param', 'x-secret:hush'], {
       env: env(),
