@@ -38,9 +38,16 @@ export interface TaskChange {
   readonly settle: number | null
   readonly code: string | null
   readonly reason: string | null
+  /** Only if the log ends with this event; otherwise nothing is written and the answer is `final`. */
+  readonly expectedSeq?: number | undefined
+  /** Kept on the delivery when it is settled. */
+  readonly receipt?: string | undefined
 }
 
-/** `lease lost`: nothing was written. `final`: the task had ended; the delivery is settled as void, no event was added. */
+/**
+ * `lease lost`: nothing was written. `final`: no event was added; the task had ended and the delivery is settled as void,
+ * or (with `expectedSeq` only) the log has gone on or the task has ended, and the delivery is as it was.
+ */
 export type Appended =
   | { kind: 'appended'; lastSeq: number; cancelRequested: boolean }
   | { kind: 'final' }
@@ -66,8 +73,9 @@ const APPEND: Statement = {
   text: `
 with change as materialized (
   select * from unnest($1::int[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::smallint[], $7::timestamptz[], $8::text[], $9::text[],
-    $10::smallint[], $11::text[], $12::text[], $13::int[])
-    as c (no, tenant, task_id, delivery_id, lease, state, status_at, upstream_task, upstream_context, settle, code, reason, events)
+    $10::smallint[], $11::text[], $12::text[], $13::int[], $22::int[], $23::text[])
+    as c (no, tenant, task_id, delivery_id, lease, state, status_at, upstream_task, upstream_context, settle, code, reason, events,
+      expected, receipt)
 ), event as materialized (
   select * from unnest($14::int[], $15::int[], $16::uuid[], $17::smallint[], $18::text[], $19::text[], $20::text[])
     as e (no, ordinal, id, kind, body, history, request)
@@ -83,8 +91,9 @@ with change as materialized (
     upstream_task = coalesce(c.upstream_task, t.upstream_task),
     upstream_context = coalesce(c.upstream_context, t.upstream_context)
   from change c
-  where t.tenant = c.tenant and t.id = c.task_id and t.state in (0, 1, 2, 6, 8)
+  where t.tenant = c.tenant and t.id = c.task_id and t.id = any(array(select task_id from change)) and t.state in (0, 1, 2, 6, 8)
     and (c.delivery_id is null or c.no in (select no from held))
+    and (c.expected is null or c.expected = t.last_seq)
   returning c.no, t.tenant, t.id, t.last_seq, t.last_seq - c.events as before, t.has_push, t.cancel_at is not null as cancel
 ), log as (
   insert into task_events (tenant, task_id, seq, kind, body, history, request)
@@ -99,9 +108,11 @@ with change as materialized (
 ), settled as (
   update deliveries d set
     state = case when c.no in (select no from head) then c.settle else 4 end,
-    lease = null, owner = null, leased_until = null, settled_at = now(), code = c.code, reason = c.reason
+    lease = null, owner = null, leased_until = null, settled_at = now(), code = c.code, reason = c.reason,
+    receipt = case when c.no in (select no from head) then coalesce(c.receipt, d.receipt) else d.receipt end
   from change c
   where d.tenant = c.tenant and d.id = c.delivery_id and c.settle is not null and c.no in (select no from held)
+    and (c.expected is null or c.no in (select no from head))
 )
 select c.no, h.last_seq as "lastSeq", h.cancel, (c.delivery_id is null or c.no in (select no from held)) as held,
   (select string_agg(distinct tenant || ' ' || destination, chr(10)) from owed) as owed
@@ -158,6 +169,8 @@ export function createAppend(db: Db, options: AppendOptions): Batch<TaskChange, 
         arrayLiteral(rows.map((row) => row.events.length)),
         ...eventColumns(rows, options.newId),
         options.webhookAgeSeconds,
+        arrayLiteral(rows.map((row) => row.expectedSeq ?? null)),
+        arrayLiteral(rows.map((row) => row.receipt ?? null)),
       ]
       const written = await db.query<AppendRow>(APPEND, values)
       const owed = written[0]?.owed

@@ -119,6 +119,14 @@ export const deliveries = pgTable(
     /** The replica that holds the lease; null: an agent that collects, until `leased_until`. */
     owner: uuid('owner'),
     leasedUntil: instant('leased_until'),
+    /** The name that an agent which collects gave itself: after a restart it gets back what it held. */
+    worker: text('worker'),
+    /** Something was reported under the present lease: giving it back counts as an attempt. */
+    touched: boolean('touched'),
+    /** What the agent wants the next attempt to know, JSON. */
+    checkpoint: text('checkpoint'),
+    /** How a lease was settled last (lease, verb, hash of the body, answer), JSON: the same again gets the same answer. */
+    receipt: text('receipt'),
     createdAt: createdAt(),
     settledAt: instant('settled_at'),
     code: text('code'),

@@ -80,7 +80,8 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
     try {
       const { width, paused } = await tools.widthOf(lane.tenant, lane.destination)
       health.resize(lane, width, paused)
-      if (paused || draining) return
+      // No width: an agent that collects by itself.
+      if (paused || draining || width === 0) return
       const { tenant, destination, watermark } = lane
       const leased = await claim(db, { tenant, destination, watermark, count, owner: tools.owner() })
       if (leased.length >= count) lane.behind = true

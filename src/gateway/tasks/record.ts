@@ -31,7 +31,9 @@ export interface TaskRecord {
   /** The delivery under whose lease this comes; undefined: nobody's (a sweep, a cancel). */
   readonly under?: { deliveryId: string; lease: string }
   /** What becomes of that delivery; undefined: it stays leased. */
-  readonly settle?: { state: DeliveryState; code?: string; reason?: string }
+  readonly settle?: { state: DeliveryState; code?: string; reason?: string; receipt?: string }
+  /** Write only if the log ends with this event; if it has gone on, nothing is written and the answer is `final`. */
+  readonly expectedSeq?: number
   readonly upstreamTask?: string
   readonly upstreamContext?: string
 }
@@ -95,6 +97,8 @@ function toChange(change: TaskRecord, bodies: readonly string[], at: Date): Task
     settle: change.settle ? deliveryState(change.settle.state) : null,
     code: change.settle?.code ?? null,
     reason: change.settle?.reason ?? null,
+    expectedSeq: change.expectedSeq,
+    receipt: change.settle?.receipt,
   }
 }
 
