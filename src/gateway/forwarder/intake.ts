@@ -110,13 +110,15 @@ export function createIntake({ taskId, contextId, known, followUp = false, now }
       const mine = artifacts.find(({ artifactId }) => artifactId === candidate.artifactId)
       return !mine || JSON.stringify(mine) !== JSON.stringify(candidate)
     })
+    // The message of the status may stand in the history as well: there it is not yet told.
+    const last = task.status.message?.messageId
     const said = (task.history ?? []).filter(
-      (message) => message.role === 'ROLE_AGENT' && !messages.has(message.messageId),
+      ({ role, messageId }) => role === 'ROLE_AGENT' && messageId !== last && !messages.has(messageId),
     )
-    for (const message of said) messages.add(message.messageId)
-    const history = said.filter((message) => message.messageId !== task.status.message?.messageId).map(ours)
+    for (const { messageId } of said) messages.add(messageId)
+    const history = said.map(ours)
     const news = changed.map((one) => artifact({ artifact: one, lastChunk: true }))
-    const repeats = !task.status.message || messages.has(task.status.message.messageId)
+    const repeats = last === undefined || messages.has(last)
     return opening && isInterrupted(task.status.state) && repeats
       ? news
       : [...news, ...status(task.status, undefined, history)]

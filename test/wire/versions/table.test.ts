@@ -89,6 +89,10 @@ describe('0.3', () => {
       [undefined, undefined, false, true],
     )
     expect(reasonOf(() => immediately({ blocking: 'no' }))).toBe('INVALID_PARAMS')
+    // The proto form leaves false out.
+    const overRest = (configuration?: object) =>
+      v0_3.decodeParams('SendMessage', { message, configuration }, 'HTTP+JSON').configuration?.returnImmediately
+    expect([overRest(), overRest({}), overRest({ blocking: true })]).toEqual([undefined, true, false])
   })
   test('has no lists, neither way', () => {
     expect(v0_3.names.ListTasks).toBeUndefined()

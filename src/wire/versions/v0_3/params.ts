@@ -12,12 +12,15 @@ const tenantOf = (fields: Fields): Fields => (fields.tenant === undefined ? {} :
 const historyOf = (value: unknown, form: Form): Fields =>
   value === undefined || (form === 'proto' && value === 0) ? {} : { historyLength: value }
 
-/** `blocking` left out is blocking in JSON, as both official 0.3 SDKs have it; only an explicit false is not. */
+/**
+ * `blocking` left out is blocking in JSON, as both official 0.3 SDKs have it; only an explicit false is not. In the proto
+ * form false is what is left out: clients generated from it cannot say it in any other way.
+ */
 function decodeConfiguration(json: unknown, form: Form): unknown {
   if (!isFields(json)) return json
   const fields = shallow(json)
   const push = fields.pushNotificationConfig ?? fields.pushNotification
-  const blocking = fields.blocking
+  const blocking = fields.blocking ?? (form === 'proto' ? false : undefined)
   return {
     ...(fields.acceptedOutputModes !== undefined && { acceptedOutputModes: fields.acceptedOutputModes }),
     ...(push !== undefined && { taskPushNotificationConfig: isFields(push) ? decodeConfig(push) : push }),
