@@ -13,6 +13,7 @@ import {
   tasksPastDeadline,
   voidDeliveries,
 } from '../../store/recovery.ts'
+import { refreshStatistics } from '../../store/statistics.ts'
 import { findTask } from '../../store/tasks.ts'
 import { gatewayStatus } from '../tasks/facts.ts'
 import type { Record } from '../tasks/record.ts'
@@ -47,6 +48,7 @@ export function createSweep(tools: SweepTools): Service {
 
 /** One round. */
 export async function sweepOnce(tools: SweepTools): Promise<void> {
+  await refreshStatistics(tools.db)
   await returnLost(tools)
   await endExpired(tools)
   await endLate(tools)
