@@ -36,6 +36,9 @@ export interface Recorder {
 /** The lease is gone or the task has ended: the sender must stop. */
 class StopSending extends Error {}
 
+/** A reason at hand: an abort without one makes a DOMException with a stack. */
+const AWAKE = new Error('no more to gather')
+
 export function createRecorder({ record, clock, intake, base, onCancelWanted, onEvents }: RecorderTools): Recorder {
   let gathered: TaskEvent[] = []
   let gatheredBytes = 0
@@ -43,7 +46,7 @@ export function createRecorder({ record, clock, intake, base, onCancelWanted, on
   let failed: unknown
   let end: RecorderEnd = 'open'
   let told = false
-  let nap = new AbortController()
+  let nap: AbortController | undefined
 
   async function write(): Promise<void> {
     const events = gathered
@@ -80,8 +83,11 @@ export function createRecorder({ record, clock, intake, base, onCancelWanted, on
   /** One writer at a time; what comes while it naps goes with it. */
   function start(napMs: number): Promise<void> {
     writing ??= (async () => {
-      nap = new AbortController()
-      if (napMs > 0) await clock.sleep(napMs, nap.signal)
+      if (napMs > 0) {
+        nap = new AbortController()
+        await clock.sleep(napMs, nap.signal)
+        nap = undefined
+      }
       await write()
     })()
       .catch((error) => {
@@ -96,9 +102,9 @@ export function createRecorder({ record, clock, intake, base, onCancelWanted, on
   }
 
   async function writeNow(): Promise<void> {
-    nap.abort()
+    nap?.abort(AWAKE)
     await writing
-    nap.abort()
+    nap?.abort(AWAKE)
     while (gathered.length > 0 && !failed && standing() === 'open') await start(0)
   }
 
@@ -124,7 +130,7 @@ export function createRecorder({ record, clock, intake, base, onCancelWanted, on
   return {
     sink,
     async flush() {
-      nap.abort()
+      nap?.abort(AWAKE)
       while (writing) await writing
       if (!failed && standing() === 'open') await start(0)
       if (failed) throw failed

@@ -88,14 +88,14 @@ async function askAgent(head: TaskHead, call: AgentCall, tools: OperationTools):
 
 /** The message is on its way: whoever carries it asks the agent as soon as it has the agent's id. */
 async function awaitEnd(head: TaskHead, call: AgentCall, { hub, clock, draining }: OperationTools): Promise<void> {
-  const signal = AbortSignal.any([call.signal, draining])
   await waitFor(hub, clock, {
     tenant: head.tenant,
     taskId: head.id,
     after: head.lastSeq,
     fresh: false,
     ms: LIMITS.cancelWaitMs,
-    signal,
+    gone: call.signal,
+    draining,
   })
 }
 

@@ -6,6 +6,7 @@ import { A2AError } from '../../a2a/errors.ts'
 import type { OperationName, Params } from '../../a2a/operations.ts'
 import type { Call, Execute, Permit, Reply } from '../../ports.ts'
 import { isRetryable, StoreError } from '../../store/db.ts'
+import type { Agent } from '../agents/agent.ts'
 import { authorize } from '../callers/permits.ts'
 import { cancelTask } from './cancelTask.ts'
 import { getExtendedAgentCard } from './extendedAgentCard.ts'
@@ -43,12 +44,15 @@ export function createExecute(tools: OperationTools): Execute {
       checkTenant(params, call)
       const known = await tools.agents.find(call.caller.tenant, call.agent)
       if (!known) throw new A2AError('AGENT_NOT_FOUND', `no agent named "${call.agent.slice(0, 64)}"`)
-      return await run(params as never, { ...call, known }, tools)
+      return await run(params as never, withAgent(call, known), tools)
     } catch (error) {
       throw fromStore(error, name)
     }
   }
 }
+
+/** Inherits from the call instead of copying it: a copy would read `signal`, which is made only if somebody asks for it. */
+const withAgent = (call: Call, known: Agent): AgentCall => ({ __proto__: call, known }) as unknown as AgentCall
 
 /** A tenant in the request may only repeat the caller's own; it never switches (SR-24). */
 function checkTenant(params: { tenant?: string | undefined }, call: Call): void {

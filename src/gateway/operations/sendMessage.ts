@@ -172,14 +172,14 @@ function carry({ handed }: OpenedTask, { delivering }: OperationTools): void {
 
 async function answerOf(opened: OpenedTask, call: AgentCall, tools: OperationTools): Promise<SendMessageResponse> {
   const { tenant, id: taskId, sequence, task } = opened
-  const signal = AbortSignal.any([call.signal, tools.draining])
   const entries = await waitFor(tools.hub, tools.clock, {
     tenant,
     taskId,
     after: sequence,
     fresh: task !== undefined,
     ms: tools.blockMs,
-    signal,
+    gone: call.signal,
+    draining: tools.draining,
   })
   const message = answerMessage(entries)
   if (message && task) return { message }

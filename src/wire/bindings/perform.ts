@@ -13,6 +13,9 @@ export interface Performer {
   readonly streams: Streams
 }
 
+/** Made once: an abort without a reason makes a DOMException with a stack, at 7 % of an end-to-end send. */
+const GONE = new Error('the client went away')
+
 /** The circumstances of a request. Its abort signal is made only if somebody looks at it: most operations do not. */
 export function callOf(exchange: Exchange, caller: Caller, parameters: ServiceParameters): Call {
   const { response } = exchange
@@ -28,8 +31,9 @@ export function callOf(exchange: Exchange, caller: Caller, parameters: ServicePa
       if (!controller) {
         const made = new AbortController()
         controller = made
-        if (response.destroyed) made.abort()
-        else response.once('close', () => made.abort())
+        if (response.destroyed) made.abort(GONE)
+        // Every response closes in the end; only one that was not finished by then has nobody to read it.
+        else response.once('close', () => response.writableFinished || made.abort(GONE))
       }
       return controller.signal
     },
