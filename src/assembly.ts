@@ -139,7 +139,7 @@ export type Outward = Awaited<ReturnType<typeof buildOutward>>
 
 /** Agents, and who may call them. */
 export function buildParties(
-  { db, clock, signals, secrets, seal, config, url }: Ground,
+  { db, clock, signals, limits, secrets, seal, config, url }: Ground,
   { egress, fetchCard, signer }: Outward,
 ) {
   const agents = createAgents({ db, seal, fetchCard, checkUrl: egress.checkUrl, newAgentKey, clock, signals })
@@ -154,6 +154,7 @@ export function buildParties(
     adminKey: secrets.adminKey,
     auth: config.auth,
     isOpen: async (tenant, agent) => (await agents.find(tenant, agent))?.policy.access === 'anonymous',
+    limits,
   })
   const keys = createApiKeys({ db, onRevoked: authenticate.forget })
   return { agents, presentCard, authenticate, keys }
