@@ -13,6 +13,7 @@ import { replay } from './gateway/forwarder/replay.ts'
 import { joinAsReplica } from './gateway/forwarder/replica.ts'
 import { createSweep } from './gateway/forwarder/sweep.ts'
 import type { ForwarderTools } from './gateway/forwarder/tools.ts'
+import { createMailbox } from './gateway/mailbox/mailbox.ts'
 import { createExecute } from './gateway/operations/execute.ts'
 import { createHints } from './gateway/tasks/hints.ts'
 import { createHub } from './gateway/tasks/hub.ts'
@@ -217,8 +218,14 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents }: P
       forwarder.wake(tenant, destination)
     }
   }
-  const sweep = createSweep({ db, clock, now, loopTools, owner: replica.id, record, signals, wake: forwarder.wake })
-  return { replica, hints, hub, depths, open, record, forwarder, sweep, wakeLanes }
+  const mailbox = createMailbox({ db, clock, now, loopTools, findAgent: agents.find, record, signals, limits })
+  /** Whoever it is that carries there: the forwarder, or the agent itself. */
+  function wake(tenant: string, destination: string, orderingKey?: string): void {
+    forwarder.wake(tenant, destination, orderingKey)
+    mailbox.wake(tenant, destination)
+  }
+  const sweep = createSweep({ db, clock, now, loopTools, owner: replica.id, record, signals, wake })
+  return { replica, hints, hub, depths, open, record, forwarder, mailbox, sweep, wake, wakeLanes }
 }
 export type Queue = Awaited<ReturnType<typeof buildQueue>>
 
@@ -241,7 +248,7 @@ export function buildOperations(
     now,
     wake(tenant, destination, orderingKey) {
       depths.added(tenant, destination)
-      forwarder.wake(tenant, destination, orderingKey)
+      queue.wake(tenant, destination, orderingKey)
     },
     published(tenant: string, taskId: string, entries: readonly StreamEntry[], owed: string | null) {
       hub.publish(tenant, taskId, entries)
@@ -265,6 +272,6 @@ export function buildOperations(
 
 /** Dead letters, tried anew. */
 export const buildReplay =
-  ({ db, now }: Ground, { agents }: Parties, { open, forwarder }: Queue) =>
+  ({ db, now }: Ground, { agents }: Parties, { open, wake }: Queue) =>
   (tenant: string, id: string, by: string) =>
-    replay({ db, now, agents, open, wake: forwarder.wake }, tenant, id, by)
+    replay({ db, now, agents, open, wake }, tenant, id, by)

@@ -107,6 +107,31 @@ export const LIMITS = {
   maxInflight: 16,
   ttlSeconds: 7 * 24 * 3_600,
 
+  // Agents that collect
+  /** A shorter lease would be lost to one slow statement; twelve hours are a working day. Renewable without end. */
+  leaseSecondsMin: 5,
+  leaseSecondsMax: 43_200,
+  /** Deliveries that one lease call takes. */
+  leaseMax: 64,
+  /** A lease call waits this long for work: proxies drop what is silent for 60 s. */
+  pollWaitMaxMs: 50_000,
+  /** Lease calls that wait in one process; each is a connection. */
+  pollsMax: 8_000,
+  /** One timer for all of them: how late a wait may end, and a hint be told. */
+  pollTickMs: 250,
+  /** Lease calls of one agent and second in one process. */
+  leaseCallsPerSecond: 1_000,
+  /** Every so many-th delivery is taken by age, so that what is not urgent is taken at all. */
+  oldestEvery: 8,
+  checkpointBytesMax: 64 * KiB,
+  /** How long the holder of a lease has to agree to a cancel. */
+  cancelGraceMs: 10_000,
+  /** Further messages of a sender that one answer shows. */
+  newMessagesMax: 50,
+  /** That an agent was seen is written down this often at most. */
+  seenEveryMs: 15_000,
+  hintStreamsMax: 1_000,
+
   // Webhooks
   webhookAttemptsMax: 16,
   webhookBackoffFirstMs: 5_000,

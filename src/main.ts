@@ -20,8 +20,10 @@ import { banner } from './banner.ts'
 import { type Config, readConfig, SETTINGS } from './config.ts'
 import type { HappeningSignals } from './happenings.ts'
 import { createFace } from './http/app.ts'
+import { createAccess } from './http/face.ts'
 import { createHealth } from './http/health.ts'
 import { createHostCheck } from './http/hosts.ts'
+import { inboxRoutes } from './http/inbox.ts'
 import { createLog, type Log } from './http/log.ts'
 import { createMetrics, type Metrics } from './http/metrics.ts'
 import { LIMITS } from './limits.ts'
@@ -63,7 +65,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   const metrics = createMetrics({ signals: ground.signals, db: ground.db, version: VERSION, node: process.version })
   server.on('request', buildInward(ground, outward, parties, queue, metrics))
 
-  const services: Service[] = [queue.replica, queue.hub, queue.forwarder, queue.sweep]
+  const services: Service[] = [queue.replica, queue.hub, queue.forwarder, queue.mailbox, queue.sweep]
   for (const service of services) await service.start()
   await queue.hints.listen(queue.hub.look)
 
@@ -94,6 +96,18 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
       return stopped
     },
   }
+}
+
+/** Where agents without a server come for their work. */
+function buildInbox({ limits, secrets, draining }: Ground, { agents, authenticate }: Parties, { mailbox }: Queue) {
+  return inboxRoutes({
+    access: createAccess(authenticate),
+    mailbox,
+    findAgent: agents.find,
+    limits,
+    pageKey: derivedKey(secrets.masterKey, 'page tokens'),
+    draining: draining.signal,
+  })
 }
 
 /** The half that speaks, as a server: A2A first, then our own face. */
@@ -128,12 +142,16 @@ function buildInward(
     jwks: outward.signer.jwks,
     replay: buildReplay(ground, parties, queue),
     follow: queue.hub.follow,
-    wake: queue.forwarder.open,
+    wake(tenant, destination) {
+      queue.forwarder.open(tenant, destination)
+      queue.mailbox.wake(tenant, destination)
+    },
     draining: draining.signal,
     pageKey: derivedKey(secrets.masterKey, 'page tokens'),
     publicUrl: url,
     bind: config.host,
     enroll: config.enroll,
+    mounts: [buildInbox(ground, parties, queue)],
   })
   const checkHost = createHostCheck({ publicUrl: url, bind: config.host })
   return (request, response) => {

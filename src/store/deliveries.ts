@@ -44,11 +44,13 @@ export interface Leased {
   readonly code: string | null
 }
 
-const LEASED = `tenant, id::text, kind, destination, ordering_key as "orderingKey", task_id::text as "taskId", seq, config_id as "configId", attempt,
+/** The columns of a delivery in hand, after `returning`. */
+export const LEASED = `tenant, id::text, kind, destination, ordering_key as "orderingKey", task_id::text as "taskId", seq, config_id as "configId", attempt,
   lease::text, (extract(epoch from due_at) * 1000)::float8 as "dueAt", (extract(epoch from created_at) * 1000)::float8 as "createdAt",
   (extract(epoch from expires_at) * 1000)::float8 as "expiresAt", code`
 
-const FREE = `not exists (select 1 from deliveries b where b.tenant = d.tenant and b.destination = d.destination
+/** Of `deliveries d`: nothing of its ordering key is older and waiting, or in flight. */
+export const FREE = `not exists (select 1 from deliveries b where b.tenant = d.tenant and b.destination = d.destination
       and b.ordering_key = d.ordering_key and b.state = 0 and (b.position, b.id) < (d.position, d.id))
     and not exists (select 1 from deliveries f where f.tenant = d.tenant and f.destination = d.destination
       and f.ordering_key = d.ordering_key and f.state = 1)`

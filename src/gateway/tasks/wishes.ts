@@ -4,9 +4,10 @@ import { A2AError } from '../../a2a/errors.ts'
 import type { SendMessageRequest } from '../../a2a/operations.ts'
 import { EXTENSION_URI, ownMetadata } from './facts.ts'
 
-const LEVELS = ['urgent', 'high', 'normal', 'low'] as const
+/** By level: 0 urgent … 3 low. */
+export const LEVELS = ['urgent', 'high', 'normal', 'low'] as const
 /** 0–9 as AMQP, MQTT and mail have it, 9 the most urgent. */
-const levelOf = (number: number): number => (number >= 8 ? 0 : number >= 5 ? 1 : number >= 2 ? 2 : 3)
+export const levelOf = (number: number): number => (number >= 8 ? 0 : number >= 5 ? 1 : number >= 2 ? 2 : 3)
 
 const THIRTY_DAYS = 30 * 24 * 3_600
 

@@ -1,0 +1,194 @@
+/**
+ * The mailbox: agents without a server collect what is theirs and report back. To the queue they are what the forwarder
+ * is, a consumer with a lease; all that they say comes to the task through `record`, fenced by that lease.
+ */
+import { A2AError } from '../../a2a/errors.ts'
+import { loop, type Service } from '../../platform/service.ts'
+import {
+  type Mailbox as Box,
+  cancelDue,
+  dueMail,
+  type InboxQuery,
+  type InboxRow,
+  listInbox,
+  seenMany,
+} from '../../store/inbox.ts'
+import type { Agent } from '../agents/agent.ts'
+import { gatewayStatus } from '../tasks/facts.ts'
+import { createHints, type HintSink } from './hints.ts'
+import { createTake, type LeaseRequest, takeBack } from './lease.ts'
+import type { Offer } from './offer.ts'
+import { createPolls } from './polls.ts'
+import { type Alive, type Refused, type Renew, renew, type Update, update } from './report.ts'
+import { type Settled, settle, type Verdict } from './settle.ts'
+import { leaseKey, type MailboxTools, type VerbTools } from './tools.ts'
+
+export interface Mailbox extends Service {
+  /**
+   * Work for this agent; empty: nothing came within `waitMs`. Nothing is leased for a client that has gone.
+   * `reclaim`: first what the same worker held before it restarted. Rejects with RATE_LIMITED.
+   */
+  lease(
+    agent: Agent,
+    request: LeaseRequest & { reclaim: boolean },
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<Offer[]>
+  /** The answer did not reach whoever asked. */
+  takeBack(agent: Agent, offers: readonly Offer[]): Promise<void>
+  renew(agent: Agent, lease: string, said: Renew): Promise<Alive | Refused>
+  update(agent: Agent, lease: string, said: Update): Promise<Alive | Refused>
+  settle(agent: Agent, lease: string, verdict: Verdict): Promise<Settled>
+  list(query: InboxQuery): Promise<InboxRow[]>
+  listen(agent: Agent, sink: HintSink): () => void
+  /** Something may be due at this destination. */
+  wake(tenant: string, destination: string): void
+  /** Calls for work that wait here. */
+  waiting(): number
+}
+
+const unknown = { kind: 'unknown' } as const
+
+export function createMailbox(tools: MailboxTools): Mailbox {
+  const { limits } = tools
+  const { take, reclaim } = createTake(tools)
+  const hints = createHints(tools)
+  const polls = createPolls({ ...tools, take, takeBack: (agent, offers) => takeBack(agent, offers, verbTools) })
+  const presence = createPresence(tools)
+  const rate = createRate(tools)
+  const wake = (tenant: string, destination: string) => {
+    polls.wake(tenant, destination)
+    hints.wake(tenant, destination)
+  }
+  const verbTools: VerbTools = { ...tools, wake }
+  let lookedAt = tools.clock.elapsed()
+
+  const wheel = loop(
+    'mailbox',
+    async (signal) => {
+      await tools.clock.sleep(limits.pollTickMs, signal)
+      if (signal.aborted) return
+      polls.tick()
+      const now = tools.clock.elapsed()
+      const all = now - lookedAt >= limits.pollMs
+      await hints.look(all)
+      if (!all) return
+      lookedAt = now
+      presence.seen([...polls.watched(), ...hints.watched()])
+      await presence.write()
+      for (const { tenant, destination } of await dueMail(tools.db, polls.watched())) polls.wake(tenant, destination)
+      await endCanceled(verbTools)
+    },
+    tools.loopTools,
+  )
+
+  /** The lease that this text names, if it is one of this agent's; who names it is there. */
+  const keyOf = (agent: Agent, lease: string) => {
+    presence.seen([agent])
+    return leaseKey(agent, lease)
+  }
+
+  return {
+    name: 'mailbox',
+    start: () => wheel.start(),
+    async stop() {
+      polls.close()
+      hints.close()
+      await wheel.stop()
+    },
+    async lease(agent, { reclaim: reclaims, ...request }, waitMs, signal) {
+      rate.count(agent)
+      presence.seen([agent])
+      const kept = reclaims ? await reclaim(agent, request) : []
+      return kept.length > 0 ? kept : polls.wait(agent, request, waitMs, signal)
+    },
+    takeBack: (agent, offers) => takeBack(agent, offers, verbTools),
+    async renew(agent, lease, said) {
+      const key = keyOf(agent, lease)
+      return key ? renew(agent, key, said, tools) : unknown
+    },
+    async update(agent, lease, said) {
+      const key = keyOf(agent, lease)
+      return key ? update(agent, key, said, tools) : unknown
+    },
+    async settle(agent, lease, verdict) {
+      const key = keyOf(agent, lease)
+      return key ? settle(agent, key, verdict, verbTools) : unknown
+    },
+    list: (query) => listInbox(tools.db, query),
+    listen(agent, sink) {
+      presence.seen([agent])
+      return hints.listen(agent, sink)
+    },
+    wake,
+    waiting: polls.count,
+  }
+}
+
+/** That an agent asked, renewed or settled is written down now and then, for all of them in one statement. */
+function createPresence({ db, clock, limits }: MailboxTools) {
+  const writtenAt = new Map<string, number>()
+  const fresh = new Map<string, Box>()
+  return {
+    seen(boxes: readonly Box[]): void {
+      for (const { tenant, destination } of boxes) {
+        const key = `${tenant} ${destination}`
+        const last = writtenAt.get(key)
+        if (last === undefined || clock.elapsed() - last >= limits.seenEveryMs) fresh.set(key, { tenant, destination })
+      }
+    },
+    async write(): Promise<void> {
+      const boxes = [...fresh.entries()]
+      fresh.clear()
+      await seenMany(
+        db,
+        boxes.map(([, box]) => box),
+      )
+      const now = clock.elapsed()
+      for (const [key, at] of writtenAt) if (now - at >= limits.seenEveryMs) writtenAt.delete(key)
+      for (const [key] of boxes) writtenAt.set(key, now)
+    },
+  }
+}
+
+/** Calls for work of one agent, counted by the second. */
+function createRate({ clock, limits }: MailboxTools) {
+  let counts = new Map<string, number>()
+  let since = clock.elapsed()
+  return {
+    count({ tenant, name }: Agent): void {
+      const now = clock.elapsed()
+      if (now - since >= 1_000) {
+        counts = new Map()
+        since = now
+      }
+      const key = `${tenant} ${name}`
+      const count = (counts.get(key) ?? 0) + 1
+      counts.set(key, count)
+      if (count > limits.leaseCallsPerSecond)
+        throw new A2AError('RATE_LIMITED', 'too many calls for work: wait for it with ?wait=50', {
+          retryAfterSeconds: 1,
+        })
+    },
+  }
+}
+
+/** Whoever holds what should be canceled has had its time: the task ends, and the lease with it. */
+async function endCanceled(tools: VerbTools): Promise<void> {
+  const why = { code: 'CANCELED', text: 'canceled by its caller' }
+  for (const due of await cancelDue(tools.db, tools.limits.cancelGraceMs)) {
+    const { tenant, taskId, contextId, id, lease, agent, acceptedAt, destination } = due
+    const ids = { taskId, contextId }
+    const status = gatewayStatus('TASK_STATE_CANCELED', why, tools.now(), ids)
+    await tools.record({
+      tenant,
+      taskId,
+      agent,
+      acceptedAt,
+      under: { deliveryId: id, lease },
+      events: [{ event: { statusUpdate: { ...ids, status } } }],
+      settle: { state: 'void', code: why.code, reason: 'its holder had its time to agree' },
+    })
+    tools.wake(tenant, destination)
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * From what was leased to what is handed out: the task is told that it is being worked on, under the lease; what must not
+ * be handed out any more (its task has ended, its caller cancels it, its attempts are spent) ends here instead.
+ */
+import { isTerminal, type Message, type Task } from '../../a2a/tasks.ts'
+import { uuidv7 } from '../../platform/ids.ts'
+import { loadMessages, type MessageLoad } from '../../store/deliveries.ts'
+import { readManyEvents } from '../../store/events.ts'
+import type { Collected } from '../../store/mailbox.ts'
+import { stateOf } from '../../store/tasks.ts'
+import type { Agent } from '../agents/agent.ts'
+import { EXTENSION_URI, gatewayStatus, ownMetadata } from '../tasks/facts.ts'
+import type { TaskEvent, TaskRecord } from '../tasks/record.ts'
+import { readRequest } from '../tasks/request.ts'
+import { foldLog } from '../tasks/view.ts'
+import { LEVELS } from '../tasks/wishes.ts'
+import { openArtifacts } from './chunks.ts'
+import { leaseText, type MailboxTools } from './tools.ts'
+
+/** A piece of work as its agent gets it; small on purpose. `message` and `task` are the A2A objects. */
+export interface Offer {
+  readonly lease: string
+  readonly delivery: string
+  readonly attempt: number
+  /** When the lease ends, ISO 8601. */
+  readonly expires: string
+  /** When the task must be finished; null: none. */
+  readonly deadline: string | null
+  /** The text parts, joined by line ends. */
+  readonly text: string
+  /** The caller that sent it. */
+  readonly from: string
+  readonly kind: 'task'
+  readonly priority: string
+  readonly skill: string | null
+  readonly message: Message
+  readonly task: Task
+  readonly checkpoint: unknown
+  /** How much waits behind it, counted up to 1,000. */
+  readonly more: number
+  readonly reclaimed?: true
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString()
+
+export const textOf = (parts: Message['parts']): string =>
+  parts.flatMap(({ text }) => (text === undefined ? [] : [text])).join('\n')
+
+interface LogRow {
+  readonly taskId: string
+  readonly kind: number
+  readonly body: string
+  readonly history: string | null
+}
+
+/** What of this can be handed out; the rest has been ended. `reclaimed`: the attempt goes on, nothing new is told. */
+export async function offer(
+  collected: readonly Collected[],
+  agent: Agent,
+  reclaimed: boolean,
+  tools: MailboxTools,
+): Promise<Offer[]> {
+  if (collected.length === 0) return []
+  const ids = [...new Set(collected.map(({ taskId }) => taskId))]
+  const [loads, rows] = await Promise.all([
+    loadMessages(tools.db, collected),
+    readManyEvents(tools.db, agent.tenant, ids, true),
+  ])
+  const offers = await Promise.all(
+    collected.map((one) => {
+      const load = loads.find(({ taskId, seq }) => taskId === one.taskId && seq === one.seq)
+      const log = rows.filter(({ taskId }) => taskId === one.taskId)
+      return load ? offerOne({ one, load, log, agent, reclaimed }, tools) : undefined
+    }),
+  )
+  return offers.filter((made) => made !== undefined)
+}
+
+interface Leasing {
+  readonly one: Collected
+  readonly load: MessageLoad
+  readonly log: readonly LogRow[]
+  readonly agent: Agent
+  readonly reclaimed: boolean
+}
+
+async function offerOne(leasing: Leasing, tools: MailboxTools): Promise<Offer | undefined> {
+  const { one, load, agent, reclaimed } = leasing
+  const { maxAttempts } = agent.policy
+  if (isTerminal(stateOf(load.state))) return end(leasing, tools, {})
+  if (one.cancelWanted && !reclaimed)
+    return end(leasing, tools, { state: 'TASK_STATE_CANCELED', code: 'CANCELED', text: 'canceled by its caller' })
+  if (one.attempt > maxAttempts) {
+    const text = `${one.reason ?? 'whoever held it fell silent'}, ${one.attempt - 1} of ${maxAttempts} attempts`
+    return end(leasing, tools, { state: 'TASK_STATE_FAILED', code: 'DELIVERY_ATTEMPTS_EXHAUSTED', text })
+  }
+  if (reclaimed) return { ...show(leasing, leasing.log), reclaimed: true }
+  const events = begin(leasing, tools.now())
+  const written = await tools.record({ ...changeOf(leasing), events })
+  if (written.kind === 'final') return end(leasing, tools, {})
+  if (written.kind === 'lease lost') return undefined
+  const added = events.map(({ event }) => ({
+    taskId: one.taskId,
+    kind: 'artifactUpdate' in event ? 2 : 1,
+    body: JSON.stringify(event),
+    history: null,
+  }))
+  return show(leasing, [...leasing.log, ...added])
+}
+
+const changeOf = ({ one, load, agent }: Leasing): Omit<TaskRecord, 'events'> => ({
+  tenant: one.tenant,
+  taskId: one.taskId,
+  agent: agent.name,
+  acceptedAt: load.createdAt,
+  under: { deliveryId: one.id, lease: one.lease },
+})
+
+/** Why it is here again, for its caller. */
+const AGAIN: Readonly<Record<string, string>> = {
+  LEASE_LOST: 'worker lost',
+  RELEASED: 'given back',
+  NOT_TAKEN: 'given back',
+}
+
+/** WORKING; and what a lost attempt had begun and not finished is withdrawn. */
+function begin({ one, load, log, agent }: Leasing, at: Date): TaskEvent[] {
+  const ids = { taskId: one.taskId, contextId: load.contextId }
+  const state = 'TASK_STATE_WORKING' as const
+  const metadata = { [EXTENSION_URI]: { attempt: one.attempt } }
+  const event = (status: ReturnType<typeof gatewayStatus>) => ({
+    event: { statusUpdate: { ...ids, status, metadata } },
+  })
+  if (one.code === null) return [event({ state, timestamp: at.toISOString() })]
+  const why = AGAIN[one.code] ?? one.reason ?? 'failed'
+  const text = `${why}; queued again, attempt ${one.attempt} of ${agent.policy.maxAttempts}`
+  const withdrawn = openArtifacts(log).map((artifactId): TaskEvent => {
+    const artifact = { artifactId, parts: [{ text: '' }] }
+    const mark = { [EXTENSION_URI]: { withdrawn: true } }
+    return { event: { artifactUpdate: { ...ids, artifact, append: false, lastChunk: true, metadata: mark } } }
+  })
+  return [...withdrawn, event(gatewayStatus(state, { code: one.code, text }, at, ids))]
+}
+
+interface Ending {
+  readonly state?: 'TASK_STATE_CANCELED' | 'TASK_STATE_FAILED'
+  readonly code?: string
+  readonly text?: string
+}
+
+/** Not handed out: its task ends with it, or has ended before. */
+async function end(leasing: Leasing, tools: MailboxTools, { state, code, text }: Ending): Promise<undefined> {
+  const { one, load } = leasing
+  const ids = { taskId: one.taskId, contextId: load.contextId }
+  const dead = state === 'TASK_STATE_FAILED'
+  const why = { code: code ?? 'TASK_ENDED', text: text ?? 'the task had ended' }
+  const events: TaskEvent[] = state
+    ? [{ event: { statusUpdate: { ...ids, status: gatewayStatus(state, why, tools.now(), ids) } } }]
+    : []
+  const settle = { state: dead ? ('dead' as const) : ('void' as const), code: why.code, reason: why.text }
+  const written = await tools.record({ ...changeOf(leasing), events, settle })
+  if (dead && written.kind === 'appended') {
+    const { id: delivery, destination, kind } = one
+    tools.signals.emit('delivery.dead', {
+      delivery,
+      task: one.taskId,
+      destination,
+      kind,
+      code: why.code,
+      reason: why.text,
+    })
+  }
+  return undefined
+}
+
+function show({ one, load }: Leasing, log: readonly LogRow[]): Offer {
+  const task = foldLog(log) as Task
+  const message = messageOf(load)
+  const { skill } = skillOf(message, load.request)
+  return {
+    lease: leaseText(one.id, one.lease),
+    delivery: one.id,
+    attempt: one.attempt,
+    expires: iso(one.leasedUntil),
+    deadline: load.deadline === null ? null : iso(load.deadline),
+    text: textOf(message.parts),
+    from: load.caller,
+    kind: 'task',
+    priority: LEVELS[one.priority] ?? 'normal',
+    skill,
+    message,
+    task: task ?? { id: one.taskId, contextId: load.contextId, status: { state: 'TASK_STATE_WORKING' } },
+    checkpoint: one.checkpoint === null ? null : JSON.parse(one.checkpoint),
+    more: 0,
+  }
+}
+
+/** The message of a delivery, from the event that it was owed with. */
+export function messageOf({ body, history }: { body: string; history: string | null }): Message {
+  if (history) return (JSON.parse(history) as Message[])[0] as Message
+  const { task } = JSON.parse(body) as { task: Task }
+  return task.history?.[0] ?? { messageId: uuidv7(), role: 'ROLE_USER', parts: [] }
+}
+
+/** As the sender named it; what stands with the message goes before what stands with the request. */
+export function skillOf(message: Message, request: string | null): { skill: string | null } {
+  const asked = { ...ownMetadata(readRequest(request).metadata), ...ownMetadata(message.metadata) }
+  return { skill: typeof asked.skill === 'string' ? asked.skill : null }
+}

@@ -1,0 +1,39 @@
+/** What the mailbox works with, and how a lease is called outside. */
+import type { HappeningSignals } from '../../happenings.ts'
+import type { Limits } from '../../limits.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { LoopTools } from '../../platform/service.ts'
+import type { Db } from '../../store/db.ts'
+import type { LeaseKey } from '../../store/mailbox.ts'
+import type { Agent } from '../agents/agent.ts'
+import type { Record } from '../tasks/record.ts'
+
+export interface MailboxTools {
+  readonly db: Db
+  readonly clock: Clock
+  /** The database's time as this process knows it. */
+  readonly now: () => Date
+  readonly loopTools: LoopTools
+  readonly findAgent: (tenant: string, name: string) => Promise<Agent | undefined>
+  readonly record: Record
+  readonly signals: HappeningSignals
+  readonly limits: Limits
+}
+
+/** What the verbs want beside: something is due at this destination, or a place is free. */
+export interface VerbTools extends MailboxTools {
+  readonly wake: (tenant: string, destination: string) => void
+}
+
+/** One string that names a delivery and proves the hold on it: 64 hex digits. Opaque outside. */
+export const leaseText = (id: string, lease: string): string => (id + lease).replaceAll('-', '')
+
+const LEASE_TEXT = /^[0-9a-f]{64}$/
+const uuidAt = (text: string, at: number): string =>
+  text.slice(at, at + 32).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+
+/** undefined: not a lease at all. */
+export function leaseKey(agent: Agent, text: string): LeaseKey | undefined {
+  if (!LEASE_TEXT.test(text)) return undefined
+  return { tenant: agent.tenant, destination: agent.destination, id: uuidAt(text, 0), lease: uuidAt(text, 32) }
+}

@@ -1,0 +1,214 @@
+/** /v1/inbox: an agent without a server asks for its work, looks at what waits, and listens for hints. */
+import type { ServerResponse } from 'node:http'
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
+import { z } from 'zod'
+import { A2AError } from '../a2a/errors.ts'
+import type { Agent } from '../gateway/agents/agent.ts'
+import { authorize } from '../gateway/callers/permits.ts'
+import type { Mailbox } from '../gateway/mailbox/mailbox.ts'
+import { messageOf, type Offer, skillOf, textOf } from '../gateway/mailbox/offer.ts'
+import { LEVELS, levelOf } from '../gateway/tasks/wishes.ts'
+import type { Limits } from '../limits.ts'
+import type { InboxCursor, InboxRow } from '../store/inbox.ts'
+import { stateOf } from '../store/tasks.ts'
+import {
+  type Access,
+  checked,
+  type Face,
+  type FaceContext,
+  iso,
+  jsonBody,
+  newFace,
+  PAGE,
+  pageOf,
+  times,
+} from './face.ts'
+import { streamHints } from './inboxEvents.ts'
+import { leaseRoutes, type WhoCollects } from './leases.ts'
+
+export interface InboxTools {
+  readonly access: Access
+  readonly mailbox: Mailbox
+  readonly findAgent: (tenant: string, name: string) => Promise<Agent | undefined>
+  readonly limits: Limits
+  readonly pageKey: Buffer
+  readonly draining: AbortSignal
+}
+
+const level = z.union([
+  z.enum(LEVELS).transform((word) => LEVELS.indexOf(word)),
+  z.int().min(0).max(9).transform(levelOf),
+])
+const FILTERS = {
+  urgent: z.boolean().optional(),
+  minPriority: level.optional(),
+  contextId: z.string().min(1).max(256).optional(),
+  from: z.string().min(1).max(256).optional(),
+  kind: z.enum(['task']).optional(),
+}
+const flag = z.enum(['', 'true', 'false', '1', '0']).transform((value) => value !== 'false' && value !== '0')
+const LIST = z.strictObject({
+  state: z.enum(['waiting', 'leased']).optional(),
+  ...FILTERS,
+  urgent: flag.optional(),
+  minPriority: z.union([z.coerce.number().int().min(0).max(9).transform(levelOf), level]).optional(),
+  ...PAGE,
+  /** `next` of the page before. */
+  after: z.string().max(1_024).optional(),
+})
+const WAIT = z.strictObject({ wait: z.coerce.number().min(0).max(3_600).optional() })
+
+const leaseSchema = ({ leaseMax, leaseSecondsMin, leaseSecondsMax }: Limits) =>
+  z
+    .strictObject({
+      max: z.int().min(1).max(leaseMax).optional(),
+      leaseSeconds: z.int().min(leaseSecondsMin).max(leaseSecondsMax).optional(),
+      worker: z.string().min(1).max(128).optional(),
+      reclaim: z.boolean().optional(),
+      skill: z.string().min(1).max(256).optional(),
+      ...FILTERS,
+    })
+    .refine(({ reclaim, worker }) => !reclaim || worker !== undefined, {
+      error: 'names the worker that reclaims',
+      path: ['worker'],
+    })
+
+const levelIn = ({ urgent, minPriority }: { urgent?: boolean | undefined; minPriority?: number | undefined }) =>
+  urgent ? 0 : (minPriority ?? LEVELS.length - 1)
+
+/** The agent whose token this is. Throws UNAUTHENTICATED, PERMISSION_DENIED, AGENT_NOT_FOUND. */
+export function createWhoCollects({ access, findAgent }: Pick<InboxTools, 'access' | 'findAgent'>): WhoCollects {
+  return async (context) => {
+    const caller = await access.require(context)
+    authorize(caller, 'agent')
+    if (!caller.id.startsWith('agent:'))
+      throw new A2AError('PERMISSION_DENIED', "this needs an agent's own token", { metadata: { permit: 'agent' } })
+    const name = caller.id.slice('agent:'.length)
+    const agent = await findAgent(caller.tenant, name)
+    if (agent?.connector.kind !== 'mailbox')
+      throw new A2AError('AGENT_NOT_FOUND', 'this token is of an agent that does not collect')
+    return agent
+  }
+}
+
+export function inboxRoutes(tools: InboxTools): Face {
+  const { mailbox, limits } = tools
+  const face = newFace()
+  const who = createWhoCollects(tools)
+  const body = leaseSchema(limits)
+
+  face.get('/v1/inbox', async (context) => {
+    const agent = await who(context)
+    const query = checked(LIST, context.req.query())
+    const { state = 'waiting', contextId, from, after } = query
+    const scope = ['inbox', agent.tenant, agent.name, state, query.urgent, contextId, from]
+    const page = pageOf<InboxCursor>({ ...query, cursor: query.cursor ?? after }, tools.pageKey, scope)
+    const rows = await mailbox.list({
+      tenant: agent.tenant,
+      destination: agent.destination,
+      state: state === 'leased' ? 1 : 0,
+      level: levelIn(query),
+      contextId: contextId ?? null,
+      from: from ?? null,
+      after: page.after,
+      limit: page.fetch,
+    })
+    return context.json(page.answer(rows, show, ({ priority, dueAt, id }) => ({ priority, dueAt, id })))
+  })
+
+  face.post('/v1/inbox/lease', async (context) => {
+    const agent = await who(context)
+    const { wait = 0 } = checked(WAIT, context.req.query())
+    const {
+      max = 1,
+      leaseSeconds,
+      worker,
+      reclaim = false,
+      contextId,
+      from,
+      skill,
+      ...asked
+    } = checked(body, await jsonBody(context))
+    const request = {
+      max,
+      leaseSeconds,
+      worker,
+      reclaim,
+      level: levelIn(asked),
+      contextId: contextId ?? null,
+      from: from ?? null,
+      skill: skill ?? null,
+    }
+    const call = createCall(context.env.outgoing, (offers) => mailbox.takeBack(agent, offers))
+    const offers = await mailbox.lease(agent, request, wait * 1_000, call.signal)
+    call.answering(offers)
+    const [first] = offers
+    if (!first) return context.body(null, 204, wait === 0 ? { 'Retry-After': '1' } : {})
+    if (max > 1) return context.json({ items: offers })
+    return wantsText(context) ? context.text(first.text, 200, headersOf(first)) : context.json(first)
+  })
+
+  face.get('/v1/inbox/events', async (context) => {
+    const agent = await who(context)
+    streamHints(context.env.outgoing, agent, tools)
+    return RESPONSE_ALREADY_SENT
+  })
+
+  face.route('/', leaseRoutes({ mailbox, limits, who }))
+  return face
+}
+
+/** One call for work and its connection: what was leased for a client that has gone goes back. */
+function createCall(response: ServerResponse, giveBack: (offers: readonly Offer[]) => Promise<void>) {
+  const gone = new AbortController()
+  let leased: readonly Offer[] = []
+  const back = () => void giveBack(leased).catch(() => {})
+  response.once('close', () => {
+    if (response.writableFinished) return
+    gone.abort()
+    back()
+  })
+  return {
+    signal: gone.signal,
+    /** The answer is going out; whether it went is seen when the connection closes. */
+    answering(offers: readonly Offer[]): void {
+      leased = offers
+      if (gone.signal.aborted) back()
+    },
+  }
+}
+
+const wantsText = (context: FaceContext): boolean => {
+  const accept = context.env.incoming.headers.accept ?? ''
+  return /^text\/plain\b/.test(accept.trim())
+}
+
+/** A header takes no line ends and no characters beyond ASCII. */
+const asHeader = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?')
+
+const headersOf = ({ lease, task, from, attempt, message }: Offer): Record<string, string> => ({
+  Lease: lease,
+  Task: task.id,
+  From: asHeader(from),
+  Attempt: String(attempt),
+  Context: asHeader(message.contextId ?? ''),
+})
+
+function show(row: InboxRow): object {
+  const message = messageOf(row)
+  return {
+    delivery: row.id,
+    state: row.state === 1 ? 'leased' : 'waiting',
+    attempt: row.attempt,
+    text: textOf(message.parts),
+    from: row.caller,
+    kind: 'task',
+    priority: LEVELS[row.priority] ?? 'normal',
+    ...skillOf(message, row.request),
+    deadline: row.deadline === null ? null : iso(row.deadline),
+    ...times({ createdAt: row.createdAt, dueAt: row.dueAt, expiresAt: row.expiresAt, leasedUntil: row.leasedUntil }),
+    ...(row.worker !== null && { worker: row.worker }),
+    message,
+    task: { id: row.taskId, contextId: row.contextId, status: { state: stateOf(row.taskState) } },
+  }
+}

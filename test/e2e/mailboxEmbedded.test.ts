@@ -1,0 +1,3 @@
+import { mailboxSuite } from './mailboxSuite.ts'
+
+mailboxSuite('the embedded database', async () => ({ close: async () => {} }))
