@@ -266,6 +266,7 @@ export function buildOperations(
     blockMs: config.blockSeconds * 1000,
     pushConfigsMax: limits.pushConfigsPerTaskMax,
     queuePerAgentMax: limits.queuePerAgentMax,
+    cancelGraceMs: limits.cancelGraceMs,
     draining: draining.signal,
   })
 }

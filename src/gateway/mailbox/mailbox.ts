@@ -15,10 +15,10 @@ import {
 } from '../../store/inbox.ts'
 import type { Agent } from '../agents/agent.ts'
 import { gatewayStatus } from '../tasks/facts.ts'
-import { createHints, type HintSink } from './hints.ts'
+import { createHints, type HintSink, type Hints } from './hints.ts'
 import { createTake, type LeaseRequest, takeBack } from './lease.ts'
 import type { Offer } from './offer.ts'
-import { createPolls } from './polls.ts'
+import { createPolls, type Polls } from './polls.ts'
 import { type Alive, type Refused, type Renew, renew, type Update, update } from './report.ts'
 import { type Settled, settle, type Verdict } from './settle.ts'
 import { leaseKey, type MailboxTools, type VerbTools } from './tools.ts'
@@ -50,7 +50,6 @@ export interface Mailbox extends Service {
 const unknown = { kind: 'unknown' } as const
 
 export function createMailbox(tools: MailboxTools): Mailbox {
-  const { limits } = tools
   const { take, reclaim } = createTake(tools)
   const hints = createHints(tools)
   const polls = createPolls({ ...tools, take, takeBack: (agent, offers) => takeBack(agent, offers, verbTools) })
@@ -61,26 +60,7 @@ export function createMailbox(tools: MailboxTools): Mailbox {
     hints.wake(tenant, destination)
   }
   const verbTools: VerbTools = { ...tools, wake }
-  let lookedAt = tools.clock.elapsed()
-
-  const wheel = loop(
-    'mailbox',
-    async (signal) => {
-      await tools.clock.sleep(limits.pollTickMs, signal)
-      if (signal.aborted) return
-      polls.tick()
-      const now = tools.clock.elapsed()
-      const all = now - lookedAt >= limits.pollMs
-      await hints.look(all)
-      if (!all) return
-      lookedAt = now
-      presence.seen([...polls.watched(), ...hints.watched()])
-      await presence.write()
-      for (const { tenant, destination } of await dueMail(tools.db, polls.watched())) polls.wake(tenant, destination)
-      await endCanceled(verbTools)
-    },
-    tools.loopTools,
-  )
+  const wheel = createWheel({ ...verbTools, polls, hints, presence })
 
   /** The lease that this text names, if it is one of this agent's; who names it is there. */
   const keyOf = (agent: Agent, lease: string) => {
@@ -125,6 +105,36 @@ export function createMailbox(tools: MailboxTools): Mailbox {
   }
 }
 
+interface WheelTools extends VerbTools {
+  readonly polls: Polls
+  readonly hints: Hints
+  readonly presence: Presence
+}
+
+/** The one timer: ends waits at every turn; once a second looks at the database for all who wait and listen. */
+function createWheel(tools: WheelTools): Service {
+  const { clock, limits, polls, hints, presence } = tools
+  let lookedAt = clock.elapsed()
+  return loop(
+    'mailbox',
+    async (signal) => {
+      await clock.sleep(limits.pollTickMs, signal)
+      if (signal.aborted) return
+      polls.tick()
+      const all = clock.elapsed() - lookedAt >= limits.pollMs
+      await hints.look(all)
+      if (!all) return
+      lookedAt = clock.elapsed()
+      presence.seen([...polls.watched(), ...hints.watched()])
+      await presence.write()
+      for (const { tenant, destination } of await dueMail(tools.db, polls.watched())) polls.wake(tenant, destination)
+      await endCanceled(tools)
+    },
+    tools.loopTools,
+  )
+}
+
+type Presence = ReturnType<typeof createPresence>
 /** That an agent asked, renewed or settled is written down now and then, for all of them in one statement. */
 function createPresence({ db, clock, limits }: MailboxTools) {
   const writtenAt = new Map<string, number>()

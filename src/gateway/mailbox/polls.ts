@@ -12,6 +12,7 @@
 import { A2AError } from '../../a2a/errors.ts'
 import type { Mailbox } from '../../store/inbox.ts'
 import type { Agent } from '../agents/agent.ts'
+import { type Box, boxKey, endOverdue, enter, leave, newBox, oldestOf, type Poll, pollsOf, wishes } from './box.ts'
 import type { LeaseRequest, Take } from './lease.ts'
 import type { Offer } from './offer.ts'
 import type { MailboxTools } from './tools.ts'
@@ -35,145 +36,105 @@ export interface Polls {
   close(): void
 }
 
-interface Poll {
-  readonly until: number
-  readonly request: LeaseRequest
-  done: boolean
-  finish(offers: Offer[]): void
-  fail(error: unknown): void
-}
-
-interface Box extends Mailbox {
-  readonly agent: string
-  /** By what they wish for, each in the order of their coming. */
-  readonly groups: Map<string, Set<Poll>>
-  busy: boolean
-  again: boolean
-}
-
-const wishKey = ({ level, contextId, from, skill }: LeaseRequest): string =>
-  JSON.stringify([level, contextId, from, skill])
-
 export function createPolls(tools: PollTools): Polls {
   const { clock, limits } = tools
   const boxes = new Map<string, Box>()
   let polls = 0
   let closed = false
 
-  function boxOf({ tenant, destination, name }: Agent): Box {
-    const key = `${tenant} ${destination}`
-    let box = boxes.get(key)
-    if (!box) {
-      box = { tenant, destination, agent: name, groups: new Map(), busy: false, again: false }
-      boxes.set(key, box)
-    }
+  function boxOf(agent: Agent): Box {
+    const box = boxes.get(boxKey(agent)) ?? newBox(agent, agent.name)
+    boxes.set(boxKey(agent), box)
     return box
   }
 
-  /** Work for the group, until there is none for it. */
-  async function serve(box: Box, wish: string): Promise<void> {
-    for (;;) {
-      const [poll] = box.groups.get(wish) ?? []
-      if (!poll) return
-      const agent = await tools.findAgent(box.tenant, box.agent)
-      const offers = agent ? await tools.take(agent, poll.request) : []
-      if (agent && offers.length > 0) {
-        if (poll.done) await tools.takeBack(agent, offers)
-        else poll.finish(offers)
-      } else return
-    }
+  const forget = (box: Box): void => {
+    if (!box.busy && box.groups.size === 0 && boxes.get(boxKey(box)) === box) boxes.delete(boxKey(box))
   }
 
-  async function pump(box: Box): Promise<void> {
-    if (box.busy) {
-      box.again = true
-      return
-    }
-    box.busy = true
-    do {
-      box.again = false
-      for (const wish of [...box.groups.keys()]) {
-        try {
-          await serve(box, wish)
-        } catch (error) {
-          for (const poll of [...(box.groups.get(wish) ?? [])]) poll.fail(error)
-        }
-        endOld(box, wish)
+  function hold(box: Box, request: LeaseRequest, waitMs: number, signal: AbortSignal): Promise<Offer[]> {
+    return new Promise((resolve, reject) => {
+      let done = false
+      const gone = () => poll.finish([])
+      const settle = (tell: () => void): void => {
+        if (done) return
+        done = true
+        polls--
+        signal.removeEventListener('abort', gone)
+        leave(box, poll)
+        forget(box)
+        tell()
       }
-    } while (box.again && !closed)
-    box.busy = false
-    forget(box)
-  }
-
-  function endOld(box: Box, wish: string): void {
-    const now = clock.elapsed()
-    for (const poll of [...(box.groups.get(wish) ?? [])]) if (poll.until <= now) poll.finish([])
-  }
-
-  function forget(box: Box): void {
-    if (!box.busy && box.groups.size === 0) boxes.delete(`${box.tenant} ${box.destination}`)
-  }
-
-  function add(box: Box, wish: string, poll: Poll): void {
-    const group = box.groups.get(wish)
-    if (group) group.add(poll)
-    else box.groups.set(wish, new Set([poll]))
-    polls++
-  }
-
-  function drop(box: Box, wish: string, poll: Poll): void {
-    poll.done = true
-    polls--
-    const group = box.groups.get(wish)
-    group?.delete(poll)
-    if (group?.size === 0) box.groups.delete(wish)
-    forget(box)
+      const poll: Poll = {
+        until: clock.elapsed() + Math.min(waitMs, limits.pollWaitMaxMs),
+        request,
+        done: () => done,
+        finish: (offers) => settle(() => resolve(offers)),
+        fail: (error) => settle(() => reject(error)),
+      }
+      polls++
+      signal.addEventListener('abort', gone, { once: true })
+      enter(box, poll)
+      void pump(box, tools).then(() => forget(box))
+    })
   }
 
   return {
-    wait(agent, request, waitMs, signal) {
-      if (closed || signal.aborted) return Promise.resolve([])
+    async wait(agent, request, waitMs, signal) {
+      if (closed || signal.aborted) return []
       if (polls >= limits.pollsMax) {
-        const full = new A2AError('RATE_LIMITED', `${limits.pollsMax} calls for work are waiting here`, {
+        throw new A2AError('RATE_LIMITED', `${limits.pollsMax} calls for work are waiting here`, {
           retryAfterSeconds: 5,
         })
-        return Promise.reject(full)
       }
-      const box = boxOf(agent)
-      const wish = wishKey(request)
-      return new Promise((resolve, reject) => {
-        const leave = () => poll.finish([])
-        const settle = (): boolean => {
-          if (poll.done) return false
-          signal.removeEventListener('abort', leave)
-          drop(box, wish, poll)
-          return true
-        }
-        const poll: Poll = {
-          until: clock.elapsed() + Math.min(waitMs, limits.pollWaitMaxMs),
-          request,
-          done: false,
-          finish: (offers) => settle() && resolve(offers),
-          fail: (error) => settle() && reject(error),
-        }
-        signal.addEventListener('abort', leave, { once: true })
-        add(box, wish, poll)
-        void pump(box)
-      })
+      return hold(boxOf(agent), request, waitMs, signal)
     },
     wake(tenant, destination) {
-      const box = boxes.get(`${tenant} ${destination}`)
-      if (box) void pump(box)
+      const box = boxes.get(boxKey({ tenant, destination }))
+      if (box) void pump(box, tools).then(() => forget(box))
     },
     tick() {
-      for (const box of [...boxes.values()]) if (!box.busy) for (const wish of [...box.groups.keys()]) endOld(box, wish)
+      for (const box of [...boxes.values()])
+        if (!box.busy) for (const wish of wishes(box)) endOverdue(box, wish, clock.elapsed())
     },
     watched: () => [...boxes.values()].map(({ tenant, destination }) => ({ tenant, destination })),
     count: () => polls,
     close() {
       closed = true
       for (const box of [...boxes.values()])
-        for (const group of [...box.groups.values()]) for (const poll of [...group]) poll.finish([])
+        for (const wish of wishes(box)) for (const poll of pollsOf(box, wish)) poll.finish([])
     },
+  }
+}
+
+/** Looks for work for all who wait at a mailbox, again if something came meanwhile. One at a time. */
+async function pump(box: Box, tools: PollTools): Promise<void> {
+  if (box.busy) {
+    box.again = true
+    return
+  }
+  box.busy = true
+  do {
+    box.again = false
+    for (const wish of wishes(box)) {
+      try {
+        await serve(box, wish, tools)
+      } catch (error) {
+        for (const poll of pollsOf(box, wish)) poll.fail(error)
+      }
+      endOverdue(box, wish, tools.clock.elapsed())
+    }
+  } while (box.again)
+  box.busy = false
+}
+
+/** Work for the group, one call after the other, until there is none for it. */
+async function serve(box: Box, wish: string, { findAgent, take, takeBack }: PollTools): Promise<void> {
+  for (let poll = oldestOf(box, wish); poll; poll = oldestOf(box, wish)) {
+    const agent = await findAgent(box.tenant, box.agent)
+    const offers = agent ? await take(agent, poll.request) : []
+    if (!agent || offers.length === 0) return
+    if (poll.done()) await takeBack(agent, offers)
+    else poll.finish(offers)
   }
 }

@@ -28,6 +28,9 @@ export async function cancelTask({ id }: CancelTaskRequest, call: AgentCall, too
   return read(head, tools)
 }
 
+/** The mailbox looks once a second whose grace is over; a busy one a little later. */
+const GRACE_LOOK_MS = 3_000
+
 const notCancelable = ({ state }: TaskHead) => new A2AError('TASK_NOT_CANCELABLE', `the task has ended: ${state}`)
 
 async function read(head: TaskHead, { db }: OperationTools): Promise<Task> {
@@ -75,25 +78,39 @@ async function withdraw(head: TaskHead, tools: OperationTools): Promise<boolean>
 async function askAgent(head: TaskHead, call: AgentCall, tools: OperationTools): Promise<void> {
   const noted = await requestCancel(tools.db, head.tenant, head.id)
   if (!noted) return
-  if (!noted.upstreamTask) return awaitEnd(head, call, tools)
+  if (call.known.connector.kind === 'mailbox') return awaitHolder(head, call, tools)
+  if (!noted.upstreamTask) return awaitEnd(head, call, tools, LIMITS.cancelWaitMs)
   const signal = AbortSignal.any([AbortSignal.timeout(LIMITS.agentHeadersMs), tools.draining])
   const answer = await tools.peer.cancel(tools.agents.target(call.known), noted.upstreamTask, signal)
   if (answer.kind === 'canceled') await recordCanceled(head, tools)
-  if (answer.kind === 'other') await awaitEnd(head, call, tools)
+  if (answer.kind === 'other') await awaitEnd(head, call, tools, LIMITS.cancelWaitMs)
   if (answer.kind === 'refused')
     throw new A2AError('TASK_NOT_CANCELABLE', `the agent will not cancel it: ${answer.reason.slice(0, 200)}`)
   // Nobody there to hear it: a question needs no answer any more, and what runs is asked when its attempt goes on.
   if (answer.kind === 'unreachable' && isInterrupted(head.state)) await withdraw(head, tools)
 }
 
+/** Whoever holds the lease hears of it, and agrees or ends; after the grace the mailbox takes the lease away. */
+async function awaitHolder(head: TaskHead, call: AgentCall, tools: OperationTools): Promise<void> {
+  await awaitEnd(head, call, tools, tools.cancelGraceMs + GRACE_LOOK_MS)
+  // It may have lost the lease meanwhile: then nobody has it.
+  const now = await findTask(tools.db, { tenant: head.tenant, id: head.id })
+  if (now && !isTerminal(now.state)) await withdraw(now, tools)
+}
+
 /** The message is on its way: whoever carries it asks the agent as soon as it has the agent's id. */
-async function awaitEnd(head: TaskHead, call: AgentCall, { hub, clock, draining }: OperationTools): Promise<void> {
+async function awaitEnd(
+  head: TaskHead,
+  call: AgentCall,
+  { hub, clock, draining }: OperationTools,
+  ms: number,
+): Promise<void> {
   await waitFor(hub, clock, {
     tenant: head.tenant,
     taskId: head.id,
     after: head.lastSeq,
     fresh: false,
-    ms: LIMITS.cancelWaitMs,
+    ms,
     gone: call.signal,
     draining,
   })

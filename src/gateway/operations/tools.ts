@@ -33,6 +33,8 @@ export interface OperationTools extends OpenTools {
   readonly blockMs: number
   readonly pushConfigsMax: number
   readonly queuePerAgentMax: number
+  /** How long an agent that collects has to agree to a cancel. */
+  readonly cancelGraceMs: number
   /** Aborted when the process goes: waits and streams end. */
   readonly draining: AbortSignal
 }
