@@ -6,6 +6,7 @@
  * events in memory; under them lies a poll that asks which destinations have something waiting. A closed lane is not
  * claimed at all: a million rows behind it cost nothing (D24).
  */
+import { setMaxListeners } from 'node:events'
 import { LIMITS } from '../../limits.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import { loop, type Service } from '../../platform/service.ts'
@@ -38,6 +39,8 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
   const { db, clock } = tools
   const lanes = new Map<string, Lane>()
   const stopping = new AbortController()
+  // Every attempt in flight listens to it; Node takes the eleventh for a leak and says so.
+  setMaxListeners(0, stopping.signal)
   const attempts: Carrier = createCarrier(tools, stopping.signal)
   const health = createHealth({ ...tools, stopping: stopping.signal, pump, onOpen: (lane) => wakeLane(lane) })
   let draining = false
