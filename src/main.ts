@@ -1,5 +1,5 @@
 /** Starts the parts in order, stops them in reverse. `assembly.ts` builds them. */
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { parseArgs } from 'node:util'
 import {
@@ -26,7 +26,8 @@ import { createHostCheck } from './http/hosts.ts'
 import { inboxRoutes } from './http/inbox.ts'
 import { createLog, type Log } from './http/log.ts'
 import { createMetrics, type Metrics } from './http/metrics.ts'
-import { LIMITS } from './limits.ts'
+import { problem, traceIdOf, writeProblem } from './http/problem.ts'
+import type { Limits } from './limits.ts'
 import type { Service } from './platform/service.ts'
 import type { Caller } from './ports.ts'
 import { derivedKey } from './secrets.ts'
@@ -59,8 +60,9 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   const queue = await buildQueue(ground, outward, parties)
   const { agents, problems } = await parties.agents.provision(config.cardsDir, PROVISIONER)
 
-  const server = createServer(SERVER_OPTIONS)
-  const port = await listen(server, config)
+  const server = createServer(timersOf(ground.limits))
+  askForBodies(server, ground.limits)
+  const port = await listen(server, config, ground.limits)
   ground.bind(port)
   const metrics = createMetrics({ signals: ground.signals, db: ground.db, version: VERSION, node: process.version })
   server.on('request', buildInward(ground, outward, parties, queue, metrics))
@@ -155,19 +157,33 @@ function buildInward(
   })
   const checkHost = createHostCheck({ publicUrl: url, bind: config.host })
   return (request, response) => {
+    if (request.rawHeaders.length > 2 * limits.headersCountMax) return refuseHeaders(request, response)
     // The face checks the host by itself, and says what is wrong.
     if (checkHost(request) || !a2a.serve(request, response)) face(request, response)
   }
 }
 
-/** Node's defaults leave a slow body open for more than 100 s and slow headers for 79 s. */
-const SERVER_OPTIONS = {
-  headersTimeout: LIMITS.headersTimeoutMs,
-  requestTimeout: LIMITS.requestTimeoutMs,
-  keepAliveTimeout: LIMITS.keepAliveTimeoutMs,
-  connectionsCheckingInterval: LIMITS.connectionsCheckMs,
-  maxHeaderSize: LIMITS.headerBytesMax,
+/** Node drops what is beyond its count without a word, and so the one header that another reader would go by. */
+function refuseHeaders(request: IncomingMessage, response: ServerResponse): void {
+  writeProblem(response, problem(431, 'TOO_MANY_HEADERS', 'the request has too many headers', traceIdOf(request)))
 }
+
+/** Who waits to be asked for a body that is too large is refused without it (RFC 9110 §10.1.1). */
+function askForBodies(server: Server, { requestBytesMax }: Limits): void {
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    if (Number(request.headers['content-length'] ?? 0) <= requestBytesMax) response.writeContinue()
+    server.emit('request', request, response)
+  })
+}
+
+/** Node's defaults leave a slow body open for more than 100 s and slow headers for 79 s. */
+const timersOf = (limits: Limits) => ({
+  headersTimeout: limits.headersTimeoutMs,
+  requestTimeout: limits.requestTimeoutMs,
+  keepAliveTimeout: limits.keepAliveTimeoutMs,
+  connectionsCheckingInterval: limits.connectionsCheckMs,
+  maxHeaderSize: limits.headerBytesMax,
+})
 
 /** The port is taken. */
 export class PortInUseError extends Error {
@@ -175,10 +191,10 @@ export class PortInUseError extends Error {
   readonly hint = 'stop whoever listens there, or choose another port: PORT=4290 npm start'
 }
 
-function listen(server: Server, config: Config): Promise<number> {
-  server.maxConnections = LIMITS.connectionsMax
-  server.maxHeadersCount = LIMITS.headersCountMax
-  server.maxRequestsPerSocket = LIMITS.requestsPerSocketMax
+function listen(server: Server, config: Config, limits: Limits): Promise<number> {
+  server.maxConnections = limits.connectionsMax
+  server.maxHeadersCount = limits.headersCountMax
+  server.maxRequestsPerSocket = limits.requestsPerSocketMax
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(error.code === 'EADDRINUSE' ? new PortInUseError(`${config.host}:${config.port} is in use`) : error),
