@@ -1,5 +1,5 @@
 /** /v1/inbox: an agent without a server asks for its work, looks at what waits, and listens for hints. */
-import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { z } from 'zod'
 import { A2AError } from '../a2a/errors.ts'
@@ -139,7 +139,7 @@ export function inboxRoutes(tools: InboxTools): Face {
       from: from ?? null,
       skill: skill ?? null,
     }
-    const call = createCall(context.env.outgoing, (offers) => mailbox.takeBack(agent, offers))
+    const call = createCall(context.env, (offers) => mailbox.takeBack(agent, offers))
     const offers = await mailbox.lease(agent, request, wait * 1_000, call.signal)
     call.answering(offers)
     const [first] = offers
@@ -158,21 +158,43 @@ export function inboxRoutes(tools: InboxTools): Face {
   return face
 }
 
-/** One call for work and its connection: what was leased for a client that has gone goes back. */
-function createCall(response: ServerResponse, giveBack: (offers: readonly Offer[]) => Promise<void>) {
+/** A connection that breaks this soon after the answer broke before the answer was read. */
+const BROKEN_AFTER_MS = 1_000
+/** How to stop watching a connection. */
+const watched = new WeakMap<Socket, () => void>()
+
+/**
+ * One call for work and its connection: what was leased for a client that has gone goes back. That the answer was handed
+ * to the network does not say that it arrived: a client that goes without reading it resets the connection, one that has
+ * read it closes it in peace. What neither tells is found when the lease runs out.
+ */
+function createCall({ incoming, outgoing }: FaceContext['env'], giveBack: (offers: readonly Offer[]) => Promise<void>) {
+  const { socket } = incoming
+  // Who asks again on the same connection has read the answer before.
+  watched.get(socket)?.()
   const gone = new AbortController()
-  let leased: readonly Offer[] = []
-  const back = () => void giveBack(leased).catch(() => {})
-  response.once('close', () => {
-    if (response.writableFinished) return
-    gone.abort()
-    back()
+  let leased: Offer[] = []
+  const back = () => void giveBack(leased.splice(0)).catch(() => {})
+  outgoing.once('close', () => {
+    if (!outgoing.writableFinished || socket.errored) {
+      gone.abort()
+      return back()
+    }
+    if (leased.length === 0) return
+    const broken = (hadError: boolean) => hadError && back()
+    const timer = setTimeout(() => stop(), BROKEN_AFTER_MS).unref()
+    const stop = () => {
+      clearTimeout(timer)
+      socket.off('close', broken)
+    }
+    socket.once('close', broken)
+    watched.set(socket, stop)
   })
   return {
     signal: gone.signal,
-    /** The answer is going out; whether it went is seen when the connection closes. */
+    /** The answer is going out. */
     answering(offers: readonly Offer[]): void {
-      leased = offers
+      leased = [...offers]
       if (gone.signal.aborted) back()
     },
   }
