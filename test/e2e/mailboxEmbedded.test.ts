@@ -1,3 +1,5 @@
 import { mailboxSuite } from './mailboxSuite.ts'
+import { mailboxTalkSuite } from './mailboxTalkSuite.ts'
 
-mailboxSuite('the embedded database', async () => ({ close: async () => {} }))
+for (const suite of [mailboxSuite, mailboxTalkSuite])
+  suite('the embedded database', async () => ({ close: async () => {} }))
