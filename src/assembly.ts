@@ -19,6 +19,7 @@ import { createHints } from './gateway/tasks/hints.ts'
 import { createHub } from './gateway/tasks/hub.ts'
 import { createRecord } from './gateway/tasks/record.ts'
 import type { HappeningSignals, Happenings } from './happenings.ts'
+import { leadsHere } from './http/hosts.ts'
 import { LIMITS, type Limits } from './limits.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
 import { createEgress, type EgressOptions } from './platform/egress.ts'
@@ -241,7 +242,9 @@ export function buildOperations(
   return createExecute({
     db,
     seal,
-    checkUrl: egress.checkUrl,
+    // A webhook at the gateway would make events of events.
+    checkUrl: (address) =>
+      egress.checkUrl(address) ?? (leadsHere(address, ground.url()) ? 'the gateway itself' : undefined),
     open,
     handOver: forwarder.handOver,
     release: forwarder.release,

@@ -27,6 +27,14 @@ const isLoopbackName = (name: string): boolean =>
 /** Whether the listener can be reached from this machine only. */
 export const isLoopbackBind = (bind: string): boolean => bind === 'localhost' || isLoopbackAddress(bind)
 
+/** Whether a URL leads back to the gateway at this public URL, an agent's own host or another name of this machine included. */
+export function leadsHere(url: string, publicUrl: string): boolean {
+  const [to, own] = [new URL(url), new URL(publicUrl)]
+  if (to.protocol !== own.protocol || to.port !== own.port) return false
+  if (to.hostname === own.hostname || to.hostname.endsWith(`.${own.hostname}`)) return true
+  return isLoopbackName(to.hostname) && isLoopbackName(own.hostname)
+}
+
 /** Why the request is refused, or undefined. */
 export function createHostCheck({ publicUrl, bind }: HostRules): (request: IncomingMessage) => HostRefusal | undefined {
   const onLoopback = isLoopbackBind(bind)
