@@ -188,7 +188,7 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents }: P
     onOwed: wakeLanes,
   })
   const open = createOpen(db, overrides.lanes === undefined ? {} : { lanes: overrides.lanes })
-  const record = createRecord({ append, now, signals, publish: hub.publish })
+  const record = createRecord({ db, clock, append, now, signals, publish: hub.publish })
   const forwarder: Forwarder = createForwarder({
     db,
     clock,
@@ -225,7 +225,17 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents }: P
     forwarder.wake(tenant, destination, orderingKey)
     mailbox.wake(tenant, destination)
   }
-  const sweep = createSweep({ db, clock, now, loopTools, owner: replica.id, record, signals, wake })
+  const sweep = createSweep({
+    db,
+    clock,
+    now,
+    loopTools,
+    owner: replica.id,
+    record,
+    signals,
+    wake,
+    standing: forwarder.standing,
+  })
   return { replica, hints, hub, depths, open, record, forwarder, mailbox, sweep, wake, wakeLanes }
 }
 export type Queue = Awaited<ReturnType<typeof buildQueue>>

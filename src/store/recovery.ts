@@ -1,5 +1,6 @@
 /** What sees to it that nothing stays behind: replicas' heartbeats, lost leases, what waited too long. */
 import type { DestinationKind } from '../delivery.ts'
+import { columns } from './arrays.ts'
 import type { Db, Statement } from './db.ts'
 
 const JOIN: Statement = {
@@ -58,6 +59,38 @@ export async function reapLeases(db: Db): Promise<LostLease[]> {
   const lost = await db.query<LostLease>(REAP, [])
   await db.query(SWEEP_REPLICAS, [])
   return lost
+}
+
+const OWN: Statement = {
+  name: 'deliveries.own',
+  write: false,
+  text: 'select tenant, id::text, lease::text, destination from deliveries where state = 1 and owner = $1',
+}
+export interface OwnLease {
+  readonly tenant: string
+  readonly id: string
+  readonly lease: string
+  readonly destination: string
+}
+/** What this process holds, as the database sees it. */
+export const ownLeases = (db: Db, owner: string): Promise<OwnLease[]> => db.query<OwnLease>(OWN, [owner])
+
+const GIVE_BACK: Statement = {
+  name: 'deliveries.giveBack',
+  write: true,
+  text: `update deliveries d set state = 0, lease = null, owner = null, due_at = now(), code = g.code, attempt = d.attempt - g.uncounted,
+  reason = 'the database failed while it was in hand'
+from unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::smallint[]) as g (tenant, id, lease, code, uncounted)
+where d.tenant = g.tenant and d.id = g.id and d.lease = g.lease and d.state = 1`,
+}
+export interface GivenBack extends OwnLease {
+  /** UNSENT: provably not begun. LEASE_LOST: nobody knows how far it went. */
+  readonly code: 'UNSENT' | 'LEASE_LOST'
+}
+/** Leases that nobody here answers for. */
+export async function giveBackLeases(db: Db, leases: readonly GivenBack[]): Promise<void> {
+  const rows = leases.map((lease) => ({ ...lease, uncounted: lease.code === 'UNSENT' ? 1 : 0 }))
+  await db.query(GIVE_BACK, columns(rows, ['tenant', 'id', 'lease', 'code', 'uncounted']))
 }
 
 export interface Overdue {

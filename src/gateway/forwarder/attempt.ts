@@ -74,7 +74,8 @@ async function openRecorder(attempt: Attempt, tools: AttemptTools): Promise<Atte
   const { leased, load, target } = attempt
   if (!target) return attempt
   const fresh = leased.seq === 1 && leased.attempt === 1 && leased.code === null
-  const known = fresh ? undefined : (await readTask(tools.db, leased.tenant, leased.taskId))?.task
+  const read = fresh ? undefined : await readTask(tools.db, leased.tenant, leased.taskId)
+  const known = read?.task
   const intake = createIntake({
     taskId: leased.taskId,
     contextId: load.contextId,
@@ -83,6 +84,7 @@ async function openRecorder(attempt: Attempt, tools: AttemptTools): Promise<Atte
     ...(known && { known }),
   })
   const recorder = createRecorder({
+    after: read?.lastSeq ?? 1,
     record: tools.record,
     clock: tools.clock,
     intake,

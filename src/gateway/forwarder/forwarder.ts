@@ -23,11 +23,13 @@ export interface Forwarder extends Service {
   /** Carries what was born leased; to be called after its commit. */
   take(row: NewTask, lease: string): void
   /** Gives back a place that was promised and is not needed. */
-  release(tenant: string, destination: string): void
+  release(tenant: string, destination: string, lease: string): void
   /** Something new is waiting there; `orderingKey`: it may be behind something in flight. */
   wake(tenant: string, destination: string, orderingKey?: string): void
   /** Somebody says that the destination is back: try at once. */
   open(tenant: string, destination: string): void
+  /** Is this lease in hand here? `begun`: its attempt had begun when the store failed us. */
+  standing(lease: string): 'held' | 'begun' | 'unknown'
   /** Closed lanes are offline as far as we know. */
   isClosed(tenant: string, destination: string): boolean
   /** Stops claiming; what is on its way may end. */
@@ -43,6 +45,9 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
   setMaxListeners(0, stopping.signal)
   const attempts: Carrier = createCarrier(tools, stopping.signal)
   const health = createHealth({ ...tools, stopping: stopping.signal, pump, onOpen: (lane) => wakeLane(lane) })
+  /** Leases of ours that somebody here answers for; what the database has beyond them is nobody's, and is given back. */
+  const held = new Set<string>()
+  const begun = new Set<string>()
   let draining = false
   let running = 0
 
@@ -88,7 +93,9 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
       const { tenant, destination, watermark } = lane
       const leased = await claim(db, { tenant, destination, watermark, count, owner: tools.owner() })
       if (leased.length >= count) lane.behind = true
-      lane.ready.push(...(await attempts.load(lane.kind, leased)))
+      const ready = await attempts.load(lane.kind, leased)
+      for (const { leased } of ready) held.add(leased.lease)
+      lane.ready.push(...ready)
     } catch (error) {
       lane.behind = true
       tools.loopTools.onError(`claim ${lane.destination}`, error)
@@ -107,7 +114,8 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
       .then(
         (result) => health.learn(lane, result),
         (error) => {
-          // The store failed us in the middle: the lease runs out or is taken up again, nothing is known to be done.
+          // The store failed us in the middle: the lease is nobody's now, and the sweep gives it back as one that had begun.
+          begun.add(ready.leased.lease)
           tools.loopTools.onError(`attempt at ${lane.destination}`, error)
           return undefined
         },
@@ -120,6 +128,7 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
   }
 
   function afterAttempt(lane: Lane, { handed, leased }: Ready, waitMs: number | undefined): void {
+    held.delete(leased.lease)
     if (!handed || lane.blocked.delete(leased.orderingKey)) lane.behind = true
     if (waitMs !== undefined) void clock.sleep(waitMs + 5, stopping.signal).then(() => wakeLane(lane))
     pump(lane)
@@ -161,7 +170,9 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
       if (draining || recipient.kind !== 'a2a' || lane.behind || lane.claiming || !health.usable(lane)) return undefined
       if (room(lane) - lane.promised - lane.ready.length <= 0) return undefined
       lane.promised++
-      return { lease: uuidv7(), owner: tools.owner() }
+      const lease = uuidv7()
+      held.add(lease)
+      return { lease, owner: tools.owner() }
     },
     take(row, lease) {
       const lane = laneOf(row.tenant, row.destination)
@@ -170,9 +181,11 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
       lane.ready.push(attempts.handed(leased, row))
       pump(lane)
     },
-    release(tenant, destination) {
+    release(tenant, destination, lease) {
       laneOf(tenant, destination).promised--
+      held.delete(lease)
     },
+    standing: (lease) => (held.has(lease) ? 'held' : begun.delete(lease) ? 'begun' : 'unknown'),
     wake(tenant, destination, orderingKey) {
       const lane = laneOf(tenant, destination)
       if (orderingKey !== undefined && (lane.inFlight > 0 || lane.ready.length > 0)) lane.blocked.add(orderingKey)

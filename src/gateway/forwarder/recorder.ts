@@ -14,6 +14,8 @@ export interface RecorderTools {
   readonly record: Record
   readonly clock: Clock
   readonly intake: Intake
+  /** The last sequence of the log when the attempt began. */
+  readonly after: number
   readonly base: Pick<TaskRecord, 'tenant' | 'taskId' | 'agent' | 'acceptedAt'> & {
     readonly under: { deliveryId: string; lease: string }
   }
@@ -39,13 +41,22 @@ class StopSending extends Error {}
 /** A reason at hand: an abort without one makes a DOMException with a stack. */
 const AWAKE = new Error('no more to gather')
 
-export function createRecorder({ record, clock, intake, base, onCancelWanted, onEvents }: RecorderTools): Recorder {
+export function createRecorder({
+  after,
+  record,
+  clock,
+  intake,
+  base,
+  onCancelWanted,
+  onEvents,
+}: RecorderTools): Recorder {
   let gathered: TaskEvent[] = []
   let gatheredBytes = 0
   let writing: Promise<void> | undefined
   let failed: unknown
   let end: RecorderEnd = 'open'
   let told = false
+  let lastSeq = after
   let nap: AbortController | undefined
 
   async function write(): Promise<void> {
@@ -59,11 +70,13 @@ export function createRecorder({ record, clock, intake, base, onCancelWanted, on
     if (events.length === 0 && !news && !ended) return
     const written = await record({
       ...base,
+      after: lastSeq,
       events,
       ...(upstreamTask && { upstreamTask }),
       ...(upstreamContext && { upstreamContext }),
       ...(ended && { settle: { state: 'done' as const } }),
     })
+    if (written.kind === 'appended') lastSeq = written.lastSeq
     onEvents(events.length)
     settleBy(written, ended)
     if (news && written.kind === 'appended') {

@@ -7,8 +7,11 @@ import { type LoopTools, loop, type Service } from '../../platform/service.ts'
 import type { Db } from '../../store/db.ts'
 import {
   expireWebhooks,
+  type GivenBack,
+  giveBackLeases,
   leaseExpired,
   type Overdue,
+  ownLeases,
   reapLeases,
   tasksPastDeadline,
   voidDeliveries,
@@ -27,6 +30,8 @@ export interface SweepTools {
   readonly record: Record
   readonly signals: HappeningSignals
   readonly wake: (tenant: string, destination: string) => void
+  /** Does anybody here answer for this lease of ours? */
+  readonly standing: (lease: string) => 'held' | 'begun' | 'unknown'
 }
 
 const AT_ONCE = 200
@@ -35,21 +40,23 @@ const TOO_LATE = { code: 'DEADLINE_EXCEEDED', text: 'it was not finished by its 
 
 export function createSweep(tools: SweepTools): Service {
   const { clock, loopTools } = tools
+  const strays: Strays = new Map()
   return loop(
     'sweep',
     async (signal) => {
       await clock.sleep(LIMITS.sweepEveryMs, signal)
       if (signal.aborted) return
-      await sweepOnce(tools)
+      await sweepOnce(tools, strays)
     },
     loopTools,
   )
 }
 
 /** One round. */
-export async function sweepOnce(tools: SweepTools): Promise<void> {
+export async function sweepOnce(tools: SweepTools, strays: Strays = new Map()): Promise<void> {
   await refreshStatistics(tools.db)
   await returnLost(tools)
+  await returnStrays(tools, strays)
   await endExpired(tools)
   await endLate(tools)
   for (const dead of await expireWebhooks(tools.db, AT_ONCE)) {
@@ -74,6 +81,35 @@ async function returnLost({ db, signals, wake }: SweepTools): Promise<void> {
     wake(tenant, destination)
   }
   for (const [replica, leases] of perOwner) signals.emit('replica.lost', { replica, leases })
+}
+
+/** Leases of ours that nobody here answers for, and since when that is so. */
+export type Strays = Map<string, number>
+
+/**
+ * A claim whose answer was lost, or an attempt whose settlement failed, leaves a lease that is ours by name and nobody's
+ * in fact; as long as this process lives no other will take it. Seen twice, a statement's deadline apart, it is given back.
+ */
+async function returnStrays({ db, clock, owner, standing, wake, signals }: SweepTools, strays: Strays): Promise<void> {
+  const now = clock.elapsed()
+  const back: GivenBack[] = []
+  const seen = new Set<string>()
+  for (const own of await ownLeases(db, owner())) {
+    const is = standing(own.lease)
+    if (is === 'held') continue
+    seen.add(own.lease)
+    const since = strays.get(own.lease) ?? now
+    strays.set(own.lease, since)
+    if (is === 'begun') back.push({ ...own, code: 'LEASE_LOST' })
+    else if (now - since > LIMITS.statementMs) back.push({ ...own, code: 'UNSENT' })
+  }
+  for (const lease of strays.keys()) if (!seen.has(lease)) strays.delete(lease)
+  if (back.length === 0) return
+  await giveBackLeases(db, back)
+  for (const { tenant, id, destination } of back) {
+    signals.emit('lease.lost', { delivery: id, task: '', destination })
+    wake(tenant, destination)
+  }
 }
 
 async function endExpired(tools: SweepTools): Promise<void> {

@@ -33,7 +33,10 @@ export function createHints({ db, clock, replica, hasOthers }: HintTools): Hints
     scheduled = false
     const ids = [...changed]
     changed = new Set()
-    if (ids.length > IDS_MAX) return db.hint(`${replica()} *`)
+    if (ids.length > IDS_MAX) {
+      db.hint(`${replica()} *`)
+      return
+    }
     for (let at = 0; at < ids.length; at += IDS_PER_HINT)
       db.hint(`${replica()} ${ids.slice(at, at + IDS_PER_HINT).join(',')}`)
   }

@@ -38,7 +38,7 @@ export interface OpenTools extends PushConfigTools {
   readonly open: Batch<NewTask, Opened>
   readonly handOver: HandOver
   /** Gives back a place that was promised. */
-  readonly release: (tenant: string, destination: string) => void
+  readonly release: (tenant: string, destination: string, lease: string) => void
   /** The database's time as this process knows it. */
   readonly now: () => Date
   readonly wake: (tenant: string, destination: string, orderingKey?: string) => void
@@ -115,11 +115,11 @@ export async function openTask(
     config: inlineConfig(params, call, id, tools),
   }
   const opened = await tools.open.submit(row).catch((error) => {
-    if (handed) tools.release(tenant, recipient.destination)
+    if (handed) tools.release(tenant, recipient.destination, handed.lease)
     throw error
   })
   if (opened.kind === 'repeated') {
-    if (handed) tools.release(tenant, recipient.destination)
+    if (handed) tools.release(tenant, recipient.destination, handed.lease)
     return repeated(params.message, call, opened, tools)
   }
   if (!handed) tools.wake(tenant, recipient.destination, row.orderingKey)

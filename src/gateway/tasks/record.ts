@@ -7,12 +7,15 @@ import type { StreamResponse } from '../../a2a/events.ts'
 import { isTerminal, type Message, type TaskState } from '../../a2a/tasks.ts'
 import type { DeliveryState } from '../../delivery.ts'
 import type { HappeningSignals } from '../../happenings.ts'
+import type { Clock } from '../../platform/clock.ts'
 import type { StreamEntry } from '../../ports.ts'
 import type { Batch } from '../../store/batch.ts'
+import type { Db } from '../../store/db.ts'
 import { deliveryState } from '../../store/deliveries.ts'
 import type { Appended, NewEvent, TaskChange } from '../../store/events.ts'
 import { stateNumber } from '../../store/tasks.ts'
 import { stateIn, toEntry } from './entries.ts'
+import { writeSurely } from './settleUnknown.ts'
 
 /** One event to record, canonical, with our ids. */
 export interface TaskEvent {
@@ -34,6 +37,8 @@ export interface TaskRecord {
   readonly settle?: { state: DeliveryState; code?: string; reason?: string; receipt?: string }
   /** Write only if the log ends with this event; if it has gone on, nothing is written and the answer is `final`. */
   readonly expectedSeq?: number
+  /** The last sequence that the writer knows: then an outcome that the database did not tell can be found out, and is. */
+  readonly after?: number
   readonly upstreamTask?: string
   readonly upstreamContext?: string
 }
@@ -42,16 +47,24 @@ export type Recorded = Appended
 export type Record = (change: TaskRecord) => Promise<Recorded>
 
 export interface RecordTools {
+  readonly db: Db
+  readonly clock: Clock
   readonly append: Batch<TaskChange, Appended>
   readonly now: () => Date
   readonly signals: HappeningSignals
   readonly publish: (tenant: string, taskId: string, entries: readonly StreamEntry[]) => void
 }
 
-export function createRecord({ append, now, signals, publish }: RecordTools): Record {
+export function createRecord({ db, clock, append, now, signals, publish }: RecordTools): Record {
   return async (change) => {
     const bodies = change.events.map(({ event }) => JSON.stringify(event))
-    const written = await append.submit(toChange(change, bodies, now()))
+    const row = toChange(change, bodies, now())
+    const write = () => append.submit(row)
+    const { tenant, taskId, after } = change
+    const written =
+      after === undefined || bodies.length === 0
+        ? await write()
+        : await writeSurely({ db, clock }, { tenant, taskId, after, bodies, write })
     if (written.kind !== 'appended') return written
     const first = written.lastSeq - change.events.length + 1
     const entries = change.events.map(({ event }, at) => {

@@ -65,8 +65,8 @@ export function createStream(start: StreamStart, { hub, clock, loneMessage, drai
     const event = entry.event()
     const state =
       'statusUpdate' in event ? event.statusUpdate.status.state : 'task' in event ? event.task.status.state : undefined
-    if (state !== 'TASK_STATE_AUTH_REQUIRED') return end('interrupted')
-    void clock.sleep(LIMITS.interruptedStreamMs, closing.signal).then(() => end('interrupted'))
+    if (state !== 'TASK_STATE_AUTH_REQUIRED') end('interrupted')
+    else void clock.sleep(LIMITS.interruptedStreamMs, closing.signal).then(() => end('interrupted'))
   }
 
   /** The opening Task and what came while it was held back; or, if that is but one Message, the Message alone. */

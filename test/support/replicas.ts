@@ -1,0 +1,102 @@
+/** Gateway processes as they run in production: started from the build, killed, paused, restarted on the same port. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { freePort } from './databases.ts'
+
+export const MASTER_KEY = Buffer.alloc(32, 9).toString('base64')
+export const ADMIN_KEY = `wp_admin_${'a'.repeat(43)}`
+
+export interface ReplicaOptions {
+  readonly databaseUrl?: string
+  readonly cards: Record<string, Record<string, unknown>>
+  readonly env?: Record<string, string>
+}
+
+export interface ReplicaProcess {
+  readonly url: string
+  /** Resolves when it answers /readyz. */
+  start(): Promise<void>
+  kill(signal?: NodeJS.Signals): Promise<void>
+  pause(): void
+  resume(): void
+  readonly running: () => boolean
+  /** What it wrote to its log since its first start. */
+  readonly output: () => string
+  remove(): Promise<void>
+}
+
+const MAIN = join(import.meta.dirname, '../../dist/main.js')
+
+export async function aReplica({ databaseUrl, cards, env = {} }: ReplicaOptions): Promise<ReplicaProcess> {
+  const directory = mkdtempSync(join(tmpdir(), 'waypost-replica-'))
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  mkdirSync(join(directory, 'cards'))
+  for (const [name, document] of Object.entries(cards))
+    writeFileSync(join(directory, 'cards', `${name}.json`), JSON.stringify(document))
+  let child: ChildProcess | undefined
+  let output = ''
+  const exited = (one: ChildProcess) =>
+    new Promise<void>((resolve) =>
+      one.exitCode !== null || one.signalCode !== null ? resolve() : one.once('exit', () => resolve()),
+    )
+
+  return {
+    url,
+    async start() {
+      const made = spawn(process.execPath, [MAIN], {
+        cwd: directory,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: {
+          PATH: process.env.PATH ?? '',
+          PORT: String(port),
+          GRPC_PORT: '0',
+          WAYPOST_DATA: directory,
+          WAYPOST_CARDS: join(directory, 'cards'),
+          WAYPOST_ADMIN_KEY: ADMIN_KEY,
+          WAYPOST_MASTER_KEY: MASTER_KEY,
+          WAYPOST_EGRESS_ALLOW: '127.0.0.0/8',
+          WAYPOST_LOG: 'json',
+          WAYPOST_LOG_LEVEL: 'warn',
+          ...(databaseUrl && { DATABASE_URL: databaseUrl }),
+          ...env,
+        },
+      })
+      child = made
+      for (const stream of [made.stdout, made.stderr])
+        stream?.on('data', (chunk) => {
+          output = `${output}${chunk}`.slice(-200_000)
+        })
+      for (;;) {
+        if (made.exitCode !== null) throw new Error(`the gateway ended with ${made.exitCode}: ${output.slice(-2_000)}`)
+        const ready = await fetch(`${url}/readyz`).then(
+          (response) => response.ok,
+          () => false,
+        )
+        if (ready || made.signalCode !== null) return
+        await new Promise((resolve) => setTimeout(resolve, 25))
+      }
+    },
+    async kill(signal = 'SIGKILL') {
+      const one = child
+      child = undefined
+      if (!one) return
+      one.kill(signal)
+      await exited(one)
+    },
+    pause: () => void child?.kill('SIGSTOP'),
+    resume: () => void child?.kill('SIGCONT'),
+    running: () => child !== undefined,
+    output: () => output,
+    async remove() {
+      const one = child
+      child = undefined
+      one?.kill('SIGCONT')
+      one?.kill('SIGKILL')
+      if (one) await exited(one)
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
