@@ -59,6 +59,8 @@ const isBad = (row) => ['BELOW', 'WRONG'].includes(standing(row))
 
 async function main() {
   const options = { ...settings(), say: (line) => console.error(line) }
+  // Before, because others may commit meanwhile.
+  const facts = circumstances(options.dist)
   const stage = await openStage(options)
   const rows = []
   try {
@@ -75,7 +77,6 @@ async function main() {
   } finally {
     await stage.close()
   }
-  const facts = circumstances()
   if (options.json)
     console.log(JSON.stringify({ ...facts, rows: rows.map((row) => ({ ...row, reached: standing(row) })) }, null, 2))
   else console.log(`\n${facts.date} UTC, ${facts.commit}, Node ${facts.node}, ${facts.cpu}\n\n${table(rows)}`)

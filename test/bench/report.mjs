@@ -61,12 +61,13 @@ export function table(rows) {
 
 const git = (...args) => execFileSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8' }).trim()
 
-export function circumstances() {
+export function circumstances(dist) {
   const commit = git('rev-parse', '--short', 'HEAD')
   const changed = git('status', '--porcelain', '--', '../../src') !== ''
   return {
     date: new Date().toISOString().slice(0, 16).replace('T', ' '),
-    commit: changed ? `${commit} with changes` : commit,
+    commit:
+      dist !== join(import.meta.dirname, '../../dist') ? 'another build' : changed ? `${commit} with changes` : commit,
     node: process.versions.node,
     cpu: `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown'}`,
   }

@@ -24,12 +24,14 @@ const server = createServer((request, response) => {
       response.once('close', () => subscribers.delete(response))
       return
     }
-    const count = Number(new URL(request.url, 'http://127.0.0.1').searchParams.get('n'))
+    const asked = new URL(request.url, 'http://127.0.0.1').searchParams
+    const count = Number(asked.get('n'))
+    const inOneTurn = asked.has('inOneTurn')
     let left = count
     const one = () => {
       const shared = frame(next++)
       for (const subscriber of subscribers) subscriber.write(shared)
-      if (--left > 0) setImmediate(one)
+      if (--left > 0) inOneTurn ? one() : setImmediate(one)
     }
     one()
     response.end()
