@@ -32,6 +32,8 @@ export interface Sent {
 export interface Workload {
   readonly history: Line[]
   readonly sent: Sent[]
+  /** All messages are sent and acknowledged. */
+  finished(): Promise<unknown>
   stop(): Promise<void>
 }
 
@@ -44,6 +46,8 @@ export interface WorkloadOptions {
   readonly pushTo?: string
   /** No more than these new messages in all. */
   readonly messagesMax: number
+  /** No blocking sends: the agent may not come for long. */
+  readonly immediately?: boolean
 }
 
 const headers = { 'content-type': 'application/json', 'a2a-version': '1.0', authorization: `Bearer ${ADMIN_KEY}` }
@@ -72,7 +76,15 @@ async function rpc(
 
 export const nap = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-export function runWorkload({ replicas, clients, agents, dice, pushTo, messagesMax }: WorkloadOptions): Workload {
+export function runWorkload({
+  replicas,
+  clients,
+  agents,
+  dice,
+  pushTo,
+  messagesMax,
+  immediately = false,
+}: WorkloadOptions): Workload {
   const history: Line[] = []
   const sent: Sent[] = []
   let stopping = false
@@ -88,7 +100,7 @@ export function runWorkload({ replicas, clients, agents, dice, pushTo, messagesM
         parts: [{ text: message.text }],
       },
       configuration: {
-        returnImmediately: dice.next() < 0.7,
+        returnImmediately: immediately || dice.next() < 0.7,
         ...(pushTo && dice.next() < 0.3 && { taskPushNotificationConfig: { url: pushTo } }),
       },
     }
@@ -181,6 +193,7 @@ export function runWorkload({ replicas, clients, agents, dice, pushTo, messagesM
   return {
     history,
     sent,
+    finished: () => running,
     async stop() {
       stopping = true
       await running
