@@ -40,6 +40,8 @@ export interface Exchange {
   /** JSON-RPC: the caller's id as JSON text. */
   idText: string
   operation: string
+  /** Asks anew who is calling; rejects as Authenticate does. For answers that take long. */
+  proveAgain?: () => Promise<unknown>
   /** Extension URIs that were activated, for the answer's A2A-Extensions. */
   activated: readonly string[]
 }

@@ -144,6 +144,7 @@ async function identify(exchange: Exchange, authenticate: Authenticate, credenti
     throw new A2AError('UNAVAILABLE', 'credentials cannot be checked at the moment')
   }
   if (!caller?.id) throw new A2AError('UNAUTHENTICATED', 'a credential is needed')
+  exchange.proveAgain = () => authenticate(credentials)
   if (exchange.agent === '') throw new A2AError('AGENT_NOT_FOUND', 'no such agent')
   return caller
 }

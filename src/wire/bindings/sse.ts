@@ -30,6 +30,9 @@ interface Reader {
   given: number
   taken: number
   progressAt: number
+  /** When its credential was last found good. */
+  provenAt: number
+  readonly proveAgain: (() => Promise<unknown>) | undefined
   ended: boolean
   end(why: Why): void
 }
@@ -140,6 +143,8 @@ function openStream(exchange: Exchange, stream: EventStream, attendance: Attenda
     given: 0,
     taken: 0,
     progressAt: now,
+    provenAt: now,
+    proveAgain: exchange.proveAgain,
     ended: false,
     end(why) {
       if (reader.ended) return
@@ -265,4 +270,13 @@ function lookAfter(reader: Reader, now: number, limits: Limits, draining: boolea
     reader.given += HEARTBEAT.length
     reader.heardAt = now
   }
+  if (!reader.ended && now - reader.provenAt >= limits.credentialCacheMs) proveReader(reader, now)
+}
+
+/** A revoked or expired credential ends its streams; that it cannot be checked at the moment does not. */
+function proveReader(reader: Reader, now: number): void {
+  reader.provenAt = now
+  reader.proveAgain?.().catch((error: unknown) => {
+    if (error instanceof A2AError && error.reason === 'UNAUTHENTICATED') reader.end('cut')
+  })
 }
