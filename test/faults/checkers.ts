@@ -104,10 +104,10 @@ function oneTaskPerMessage({ sent }: Evidence, tasks: readonly TaskRow[]): Findi
 /** C4: an agent that knows a message again has done it once, and what completed was done. */
 function executedOnce({ sent, agents, deduping }: Evidence): Finding {
   const mine = sent.filter(({ agent }) => deduping.includes(agent))
-  const violations = mine.flatMap(({ messageId, agent, canceled, taskIds }) => {
+  const violations = mine.flatMap(({ messageId, agent, cancelAsked, taskIds }) => {
     const times = agents[agent]?.executionsOf(messageId) ?? 0
     if (times > 1) return [`message ${messageId} was executed ${times} times`]
-    return times === 0 && !canceled && taskIds.size > 0 ? [`message ${messageId} was never executed`] : []
+    return times === 0 && !cancelAsked && taskIds.size > 0 ? [`message ${messageId} was never executed`] : []
   })
   return { checker: 'C4 executed once', checked: mine.length, violations }
 }

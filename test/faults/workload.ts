@@ -26,6 +26,8 @@ export interface Sent {
   readonly text: string
   readonly taskIds: Set<string>
   canceled: boolean
+  /** A cancel was sent; whether it was heard of or not. */
+  cancelAsked: boolean
   tries: number
 }
 
@@ -153,6 +155,7 @@ export function runWorkload({
         text: `${dice.pick(['artifact', 'chunks:4', 'complete', 'slow:20'])} ${nth}`,
         taskIds: new Set(),
         canceled: false,
+        cancelAsked: false,
         tries: 0,
       }
       sent.push(message)
@@ -172,6 +175,7 @@ export function runWorkload({
           })
       }
       if (task && dice.next() < 0.03) {
+        message.cancelAsked = true
         const got = await rpc(dice.pick(replicas).url, message.agent, 'CancelTask', { id: task.id }).catch(
           () => undefined,
         )
