@@ -5,6 +5,7 @@ import { type ScriptedAgent, startAgent } from '../../support/agent.ts'
 import { freePort } from '../../support/databases.ts'
 import { startReceiver } from '../../support/receiver.ts'
 import { aWorld, type World } from '../../support/world.ts'
+import { byHand } from './byHand.ts'
 import { all, fetchWithKey, mustBeTask, type PeerClient, type PeerKind } from './client.ts'
 import { modern } from './modern.ts'
 import { old } from './old.ts'
@@ -16,6 +17,7 @@ export const CLIENTS: readonly PeerKind[] = [
   modern('HTTP+JSON', '0.3'),
   old('JSONRPC'),
   old('HTTP+JSON'),
+  byHand,
 ]
 
 export const nameOf = ({ sdk, version, binding }: PeerKind): string => `${sdk} as ${version} over ${binding}`
