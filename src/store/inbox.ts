@@ -74,10 +74,11 @@ const CANCEL_DUE: Statement = {
   text: `select d.tenant, d.destination, d.id::text, d.lease::text, d.task_id::text as "taskId", t.agent, t.context_id as "contextId",
   (extract(epoch from t.created_at) * 1000)::float8 as "acceptedAt"
 from deliveries d join tasks t on t.tenant = d.tenant and t.id = d.task_id
-where d.state = 1 and d.kind = 'mailbox' and t.cancel_at < now() - make_interval(secs => $1::float8 / 1000) limit 200`,
+where d.state = 1 and d.kind = 'mailbox'
+  and (t.cancel_at < now() - make_interval(secs => $1::float8 / 1000) or t.state in (3, 4, 5, 7)) limit 200`,
 }
 
-/** Held although its caller asked to cancel it longer than `graceMs` ago. */
+/** Held although its caller asked to cancel it longer than `graceMs` ago, or its task has ended otherwise. */
 export const cancelDue = (db: Db, graceMs: number): Promise<CancelDue[]> => db.query<CancelDue>(CANCEL_DUE, [graceMs])
 
 const SEEN: Statement = {
@@ -157,3 +158,15 @@ export const listInbox = (db: Db, q: InboxQuery): Promise<InboxRow[]> =>
     q.after?.id ?? null,
     q.limit,
   ])
+
+const TASK_BYTES: Statement = {
+  name: 'events.bytes',
+  write: false,
+  text: 'select coalesce(sum(octet_length(body)), 0)::float8 as bytes from task_events where tenant = $1 and task_id = $2::uuid',
+}
+
+/** How much a task's log holds. The lengths stand in the rows; no body is read. */
+export async function taskBytes(db: Db, tenant: string, taskId: string): Promise<number> {
+  const [row] = await db.query<{ bytes: number }>(TASK_BYTES, [tenant, taskId])
+  return row?.bytes ?? 0
+}

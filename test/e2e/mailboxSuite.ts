@@ -254,10 +254,13 @@ export function mailboxSuite(driver: string, open: OpenDatabase) {
       expect(reasonIn(await client.get(sent.id))).toBe('EXPIRED_UNDELIVERED')
       const deadline = new Date(Date.now() + 2_000).toISOString()
       const late = await send('y', wish({ deadline }))
+      const next = await send('after it', { message: { contextId: late.contextId } })
       const finished = world().next('task.finished', ({ task }) => task === late.id)
-      const work = await agent.lease()
+      const work = await agent.lease({ leaseSeconds: 3_600 })
       expect(work.deadline).toBe(deadline)
       await finished
+      // Its lease goes with it: the conversation does not wait for an hour.
+      expect((await agent.lease({}, 10)).task.id).toBe(next.id)
       expect((await done(agent, work.lease)).json.code).toBe('lease_lost')
       expect(reasonIn(await client.get(late.id))).toBe('DEADLINE_EXCEEDED')
     })

@@ -183,7 +183,7 @@ function createRate({ clock, limits }: MailboxTools) {
   }
 }
 
-/** Whoever holds what should be canceled has had its time: the task ends, and the lease with it. */
+/** Whoever holds what should be canceled has had its time: the task ends, and the lease with it. Of an ended task only the lease ends. */
 async function endCanceled(tools: VerbTools): Promise<void> {
   const why = { code: 'CANCELED', text: 'canceled by its caller' }
   for (const due of await cancelDue(tools.db, tools.limits.cancelGraceMs)) {

@@ -3,6 +3,7 @@ import { A2AError } from '../../a2a/errors.ts'
 import type { Metadata, Part } from '../../a2a/parts.ts'
 import type { Artifact, Message } from '../../a2a/tasks.ts'
 import { uuidv7 } from '../../platform/ids.ts'
+import { taskBytes } from '../../store/inbox.ts'
 import {
   findHeld,
   type Held,
@@ -155,13 +156,24 @@ export async function update(agent: Agent, key: LeaseKey, said: Update, tools: M
   if (!held) return { kind: 'unknown' }
   if (!holds(key, held)) return LOST
   const events = eventsOf(said, held, tools.now())
-  if (held.lastSeq + events.length > tools.limits.eventsPerTaskMax)
-    throw new A2AError('PAYLOAD_TOO_LARGE', `a task has at most ${tools.limits.eventsPerTaskMax} events`)
+  await checkRoom(key, held, events.length, tools)
   if (events.length > 0) {
     const written = await tools.record({ ...changeUnder(key, held), events })
     if (written.kind !== 'appended') return LOST
   }
   return renew(agent, key, said, tools, { touched: true, checkpoint })
+}
+
+/** How often a task's bytes are counted, in events: a body is bounded, so it is over by this many bodies at most. */
+const WEIGHED_EVERY = 16
+
+async function checkRoom(key: LeaseKey, { taskId, lastSeq }: Held, more: number, tools: MailboxTools): Promise<void> {
+  const { eventsPerTaskMax, bytesPerTaskMax } = tools.limits
+  if (lastSeq + more > eventsPerTaskMax)
+    throw new A2AError('PAYLOAD_TOO_LARGE', `a task has at most ${eventsPerTaskMax} events`)
+  if (lastSeq % WEIGHED_EVERY >= more) return
+  if ((await taskBytes(tools.db, key.tenant, taskId)) > bytesPerTaskMax)
+    throw new A2AError('PAYLOAD_TOO_LARGE', `a task holds at most ${bytesPerTaskMax} bytes`)
 }
 
 function eventsOf(said: Update, held: Held, at: Date): TaskEvent[] {
