@@ -1,4 +1,7 @@
+import { expect, test } from 'vitest'
+import { aCollector } from '../support/collector.ts'
 import { openServer } from '../support/databases.ts'
+import { aWorld, type World } from '../support/world.ts'
 import { mailboxSuite } from './mailboxSuite.ts'
 import { mailboxTalkSuite } from './mailboxTalkSuite.ts'
 
@@ -7,3 +10,27 @@ for (const suite of [mailboxSuite, mailboxTalkSuite])
     const server = await openServer()
     return { databaseUrl: await server.create(), close: () => server.stop() }
   })
+
+test('two gateways are one mailbox: sent here, taken there, settled here', async () => {
+  const server = await openServer()
+  const databaseUrl = await server.create()
+  const [here, there] = [await aWorld({ databaseUrl }), await aWorld({ databaseUrl })]
+  const agent = await aCollector(here, 'shout')
+  const call = async (world: World, path: string) => {
+    const headers = { authorization: `Bearer ${agent.token}` }
+    const answer = await fetch(world.gateway.url + path, { method: 'POST', headers })
+    return answer.status === 200 ? answer.json() : answer.status
+  }
+  const waiting = [here, there, there].map((world) => call(world, '/v1/inbox/lease?wait=20'))
+  const tasks = await Promise.all(
+    [0, 1, 2].map((n) => here.client('shout').send(`${n}`, { configuration: { returnImmediately: true } })),
+  )
+  const works = await Promise.all(waiting)
+  expect(new Set(works.map(({ task }) => task.id))).toEqual(new Set(tasks.map(({ id }) => id)))
+  for (const { lease } of works)
+    expect(await call(here, `/v1/leases/${lease}/complete`)).toMatchObject({ settled: 'complete' })
+  // Said again to the other one: the same answer, from the same row.
+  expect(await call(there, `/v1/leases/${works[0].lease}/complete`)).toMatchObject({ settled: 'complete' })
+  await Promise.all([here.stop(), there.stop()])
+  await server.stop()
+})
