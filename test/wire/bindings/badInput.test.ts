@@ -200,15 +200,23 @@ describe('C: the JSON-RPC envelope', () => {
     ['{"jsonrpc":"2.0 ","id":9}'],
   ])('C-04 %s', async (body) => expect(await id(body, -32600)).toBe(9))
   test.each([
-    [''],
     ['"id":null,'],
     ['"id":{},'],
     ['"id":[],'],
     ['"id":true,'],
     ['"id":1.5,'],
     [`"id":"${'x'.repeat(257)}",`],
-  ])('C-05…C-09 %s', async (text) =>
+  ])('C-06…C-09 %s', async (text) =>
     expect(await id(`{"jsonrpc":"2.0",${text}"method":"SendMessage"}`, -32600)).toBeNull(),
+  )
+  test.each([
+    ['GetTask', '{"id":"t"}', -32600],
+    ['SendMessage', `{"message":${JSON.stringify(MESSAGE)}}`, -32600],
+    // JSON-RPC's own mistakes come first: a call without an id is one of its requests, only A2A has no use for it.
+    ['message/ssend', '{}', -32601],
+    ['message/send', '{"":"not_a_dict"}', -32602],
+  ])('C-05 %s %s without an id', async (method, params, code) =>
+    expect(await id(`{"jsonrpc":"2.0","method":"${method}","params":${params}}`, code)).toBeNull(),
   )
   test.each([['1e308'], ['-0'], ['9007199254740993'], ['0'], ['"a\\u0007"']])(
     'C-08 C-10 %s is echoed',

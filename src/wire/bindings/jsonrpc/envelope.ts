@@ -7,6 +7,8 @@ export interface Envelope {
   readonly method: string
   readonly params: Record<string, unknown> | undefined
   readonly scan: Scan
+  /** JSON-RPC calls it a notification, A2A has none: to be refused after all that is wrong by JSON-RPC's own rules. */
+  readonly idMissing: boolean
 }
 
 /** What a refusal is addressed to: set as soon as the id is known to be one. */
@@ -25,13 +27,18 @@ export function parseEnvelope(body: Buffer, limits: Limits, addressed: Addressed
     throw new A2AError('INVALID_REQUEST', 'batches are not supported', { metadata: { cause: 'BATCH_UNSUPPORTED' } })
   if (typeof json !== 'object' || json === null) throw new A2AError('INVALID_REQUEST', 'not a JSON-RPC request')
   const { jsonrpc, id, method, params } = json as Record<string, unknown>
-  addressed.idText = idTextOf(id, scan, limits)
+  if (id !== undefined) addressed.idText = idTextOf(id, scan, limits)
   if (jsonrpc !== '2.0') throw new A2AError('INVALID_REQUEST', 'jsonrpc must be "2.0"')
   if (typeof method !== 'string' || method === '')
     throw new A2AError('INVALID_REQUEST', 'method must be a string that is not empty')
   if (params !== undefined && params !== null && (typeof params !== 'object' || Array.isArray(params)))
     throw new A2AError('INVALID_PARAMS', 'params must be an object')
-  return { method, params: (params ?? undefined) as Record<string, unknown> | undefined, scan }
+  return {
+    method,
+    params: (params ?? undefined) as Record<string, unknown> | undefined,
+    scan,
+    idMissing: id === undefined,
+  }
 }
 
 function idTextOf(id: unknown, scan: Scan, { jsonRpcIdCharsMax }: Limits): string {
@@ -41,6 +48,5 @@ function idTextOf(id: unknown, scan: Scan, { jsonRpcIdCharsMax }: Limits): strin
     if (text.length <= jsonRpcIdCharsMax && (INTEGER.test(text) || Number.isSafeInteger(id))) return text
     if (text.length <= jsonRpcIdCharsMax && Number.isInteger(id) && Number.isFinite(id)) return text
   }
-  const what = id === undefined ? 'is missing: A2A has no notifications' : 'must be a string or an integer'
-  throw new A2AError('INVALID_REQUEST', `id ${what}, at most ${jsonRpcIdCharsMax} characters`)
+  throw new A2AError('INVALID_REQUEST', `id must be a string or an integer, at most ${jsonRpcIdCharsMax} characters`)
 }

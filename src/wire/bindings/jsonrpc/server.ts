@@ -34,9 +34,15 @@ export async function serveJsonRpc(exchange: Exchange, performer: Performer, cal
   }
 }
 
-function decode<N extends OperationName>(exchange: Exchange, name: N, { params, scan }: Envelope): Params<N> {
+/** The last that is looked at before anything is done. */
+function decode<N extends OperationName>(
+  exchange: Exchange,
+  name: N,
+  { params, scan, idMissing }: Envelope,
+): Params<N> {
   const decoded = exchange.codec.decodeParams(name, params, 'JSONRPC')
   checkParams(name, decoded, exchange.tools.limits, scan)
+  if (idMissing) throw new A2AError('INVALID_REQUEST', 'id is missing: A2A has no notifications')
   return decoded
 }
 
