@@ -133,6 +133,14 @@ describe('where an agent is', () => {
     expect((await served.ask({ method: 'GET', path: '/agents/echo/acme/v1/tasks/t' })).status).toBe(200)
     expect((await served.ask({ method: 'GET', path: '/agents/echo/a%2Fb/tasks/t' })).status).toBe(400)
   })
+  test('0.3 push configs from the proto: an empty authentication is none', async () => {
+    served.asked.length = 0
+    const url = 'https://h.example'
+    const config = { name: 'tasks/t/pushNotificationConfigs/c', push_notification_config: { url, authentication: {} } }
+    const body = JSON.stringify({ parent: 'tasks/t', config_id: 'c', config })
+    await served.ask({ path: '/agents/echo/v1/tasks/t/pushNotificationConfigs', body })
+    expect(served.asked[0]?.params).toEqual({ taskId: 't', id: 'c', url })
+  })
   test('0.3 push configs without an id are the only one there is', async () => {
     const { A2AError } = await import('../../../src/a2a/errors.ts')
     served.state.decide = ({ name }) => {

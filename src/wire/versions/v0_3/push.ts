@@ -9,6 +9,9 @@ const PREFERRED = ['bearer', 'basic']
 function decodeAuthentication(json: unknown): unknown {
   if (!isFields(json)) return json
   const { schemes, ...authentication } = shallow(json)
+  // Clients made from the proto send the empty message where they mean none.
+  if (!schemes && Object.values(authentication).every((member) => member === undefined || member === ''))
+    return undefined
   if (authentication.scheme !== undefined || !Array.isArray(schemes)) return authentication
   const rank = (scheme: unknown) => {
     const at = PREFERRED.indexOf(String(scheme).toLowerCase())
