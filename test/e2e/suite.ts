@@ -184,6 +184,15 @@ export function worldSuite(driver: string, open: () => Promise<{ databaseUrl?: s
         ])
       })
 
+      test('holds what was said under one messageId again and again', async () => {
+        // Not a UUID, or it would be a repetition.
+        const messageId = 'the same'
+        const asked = await client.send('input', { message: { messageId } })
+        for (const text of ['input a', 'input b']) await client.send(text, { message: { messageId, taskId: asked.id } })
+        const said = (await client.get(asked.id)).history?.filter(({ role }) => role === 'ROLE_USER')
+        expect(said?.map(({ parts }) => parts[0]?.text)).toEqual(['input', 'input a', 'input b'])
+      })
+
       test('keeps its order, one message at a time', async () => {
         const contextId = uuidv7()
         const finished = Promise.all(Array.from({ length: 12 }, () => world.next('task.finished')))

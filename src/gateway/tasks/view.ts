@@ -14,7 +14,8 @@ export function fold(
   if ('task' in event) return event.task
   if (!task || 'message' in event) return task
   const known = new Set((task.history ?? []).map((message) => message.messageId))
-  const more = history.filter((message) => !known.has(message.messageId))
+  // Agents repeat themselves, in snapshots; what a sender sent is one entry each time, whatever id it chose.
+  const more = history.filter(({ role, messageId }) => role !== 'ROLE_AGENT' || !known.has(messageId))
   if ('artifactUpdate' in event)
     return { ...task, artifacts: applyArtifact(task.artifacts ?? [], event.artifactUpdate) }
   const moved = applyStatus(task, event.statusUpdate)
