@@ -35,7 +35,7 @@ const notCancelable = ({ state }: TaskHead) => new A2AError('TASK_NOT_CANCELABLE
 
 async function read(head: TaskHead, { db }: OperationTools): Promise<Task> {
   const found = await readTask(db, head.tenant, head.id)
-  if (!found) throw new A2AError('TASK_NOT_FOUND', 'no such task')
+  if (!found) throw new A2AError('TASK_NOT_FOUND', 'task not found')
   return found.task
 }
 

@@ -20,7 +20,7 @@ export async function getTask(
   return cut(withFacts(read.task, told), { historyLength })
 }
 
-const notFound = () => new A2AError('TASK_NOT_FOUND', 'no such task')
+const notFound = () => new A2AError('TASK_NOT_FOUND', 'task not found')
 
 /** The caller's own task of this agent. Unknown and foreign look alike (spec §3.3.2, §13.1). */
 export async function ownTask(id: string, call: AgentCall, { db }: Pick<OperationTools, 'db'>): Promise<TaskHead> {

@@ -62,7 +62,7 @@ export async function sendStreamingMessage(
   }
   // A further message, or the same one again: the stream begins with the task as it is (STR-2).
   const read = await readTask(tools.db, tenant, taskId)
-  if (!read) throw new A2AError('TASK_NOT_FOUND', 'no such task')
+  if (!read) throw new A2AError('TASK_NOT_FOUND', 'task not found')
   const first = snapshotEntry(read.task, read.lastSeq)
   return createStream({ tenant, taskId, first, after: read.lastSeq }, streamTools)
 }
@@ -134,7 +134,7 @@ async function accept(params: SendMessageRequest, call: AgentCall, tools: Operat
 
 async function continuable(message: Message, id: string, call: AgentCall, { db }: OperationTools): Promise<TaskHead> {
   const head = await findTask(db, { tenant: call.caller.tenant, caller: call.caller.id, agent: call.known.name, id })
-  if (!head) throw new A2AError('TASK_NOT_FOUND', 'no such task')
+  if (!head) throw new A2AError('TASK_NOT_FOUND', 'task not found')
   if (message.contextId && message.contextId !== head.contextId) {
     const description = 'is not the context of the task'
     throw new A2AError('INVALID_PARAMS', `contextId ${description}`, {
@@ -202,6 +202,6 @@ async function reattach(opened: OpenedTask, call: AgentCall, tools: OperationToo
 
 async function current({ tenant, id }: OpenedTask, tools: OperationTools): Promise<Task> {
   const [read, facts] = await Promise.all([readTask(tools.db, tenant, id), deliveryFacts(tenant, id, tools)])
-  if (!read) throw new A2AError('TASK_NOT_FOUND', 'no such task')
+  if (!read) throw new A2AError('TASK_NOT_FOUND', 'task not found')
   return isTerminal(read.task.status.state) ? read.task : withFacts(read.task, facts)
 }

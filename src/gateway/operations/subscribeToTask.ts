@@ -27,7 +27,7 @@ export async function subscribeToTask(
   const streamTools = { hub: tools.hub, clock: tools.clock, draining: tools.draining, loneMessage }
   if (resumes) return createStream({ tenant, taskId, after: seen }, streamTools)
   const read = await readTask(tools.db, tenant, taskId)
-  if (!read) throw new A2AError('TASK_NOT_FOUND', 'no such task')
+  if (!read) throw new A2AError('TASK_NOT_FOUND', 'task not found')
   const first = snapshotEntry(read.task, read.lastSeq)
   // An interrupted task is one to wait on: its snapshot does not end the stream, what comes after it does.
   return createStream({ tenant, taskId, first: { ...first, interrupted: false }, after: read.lastSeq }, streamTools)

@@ -80,7 +80,7 @@ const CHECKS: { readonly [N in OperationName]: (params: Params<N>, check: Check)
 
 /** No task of ours is called so: said like any other unknown id, and never asked of the database. */
 function taskId(id: string, { limits }: Check): void {
-  if (id.length > limits.idCharsMax || !ID.test(id)) throw new A2AError('TASK_NOT_FOUND', 'no such task')
+  if (id.length > limits.idCharsMax || !ID.test(id)) throw new A2AError('TASK_NOT_FOUND', 'task not found')
 }
 
 function configIds(params: { readonly taskId: string; readonly id: string }, check: Check): void {
