@@ -235,6 +235,7 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents }: P
     signals,
     wake,
     standing: forwarder.standing,
+    lost: mailbox.lost,
   })
   return { replica, hints, hub, depths, open, record, forwarder, mailbox, sweep, wake, wakeLanes }
 }

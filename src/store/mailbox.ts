@@ -88,6 +88,20 @@ export const leaseMail = async (db: Db, q: LeaseQuery): Promise<Collected[]> =>
 const inOrder = (rows: readonly Collected[]): Collected[] =>
   [...rows].sort((a, b) => a.priority - b.priority || a.dueAt - b.dueAt || (a.id < b.id ? -1 : 1))
 
+const LEASE_LOST_ONE: Statement = {
+  name: 'mailbox.leaseLostOne',
+  write: true,
+  text: `update deliveries set state = 1, attempt = attempt + 1, lease = gen_random_uuid(), owner = null,
+  leased_until = now() + interval '1 minute', worker = null, touched = null
+where tenant = $1 and id = any(array(select d.id from deliveries d
+  where d.tenant = $1 and d.id = $2::uuid and d.state = 0 and d.code = 'LEASE_LOST' and d.attempt >= $3::int and ${FREE} for update))
+returning ${COLLECTED}`,
+}
+
+/** A delivery whose last attempt was lost, to be ended. Empty: somebody has it, or it has attempts left. */
+export const leaseSpent = (db: Db, tenant: string, id: string, maxAttempts: number): Promise<Collected[]> =>
+  db.query<Collected>(LEASE_LOST_ONE, [tenant, id, maxAttempts])
+
 const RECLAIM: Statement = {
   name: 'mailbox.reclaim',
   write: true,

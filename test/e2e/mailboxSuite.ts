@@ -246,6 +246,16 @@ export function mailboxSuite(driver: string, open: OpenDatabase) {
       await done(agent, again.lease)
     })
 
+    test('that kills whoever takes it is a dead letter too, although nobody asks again', async () => {
+      const { agent, client, send } = await anAgent({ maxAttempts: 1 })
+      const dead = world().next('delivery.dead', ({ destination }) => destination === `agent:${agent.name}`)
+      const sent = await send('poison')
+      const { lease } = await agent.lease({ leaseSeconds: 1 })
+      expect(await dead).toMatchObject({ task: sent.id, code: 'DELIVERY_ATTEMPTS_EXHAUSTED' })
+      expect(reasonIn(await client.get(sent.id))).toBe('DELIVERY_ATTEMPTS_EXHAUSTED')
+      expect((await done(agent, lease)).json.code).toBe('lease_lost')
+    })
+
     test('ends by itself: too late to be taken, too late to be finished', async () => {
       const { agent, client, send } = await anAgent()
       const expired = world().next('delivery.expired', ({ destination }) => destination === `agent:${agent.name}`)

@@ -9,6 +9,7 @@ import {
   expireWebhooks,
   type GivenBack,
   giveBackLeases,
+  type LostLease,
   leaseExpired,
   type Overdue,
   ownLeases,
@@ -32,6 +33,8 @@ export interface SweepTools {
   readonly wake: (tenant: string, destination: string) => void
   /** Does anybody here answer for this lease of ours? */
   readonly standing: (lease: string) => 'held' | 'begun' | 'unknown'
+  /** The lease of one who is silent ran out, and what it held waits again. */
+  readonly lost: (delivery: LostLease) => Promise<void>
 }
 
 const AT_ONCE = 200
@@ -72,12 +75,14 @@ export async function sweepOnce(tools: SweepTools, strays: Strays = new Map()): 
   }
 }
 
-async function returnLost({ db, signals, wake }: SweepTools): Promise<void> {
+async function returnLost({ db, signals, wake, lost: told }: SweepTools): Promise<void> {
   const lost = await reapLeases(db)
   const perOwner = new Map<string, number>()
-  for (const { id, taskId, destination, tenant, owner } of lost) {
+  for (const delivery of lost) {
+    const { id, taskId, destination, tenant, owner } = delivery
     signals.emit('lease.lost', { delivery: id, task: taskId, destination })
     if (owner) perOwner.set(owner, (perOwner.get(owner) ?? 0) + 1)
+    await told(delivery)
     wake(tenant, destination)
   }
   for (const [replica, leases] of perOwner) signals.emit('replica.lost', { replica, leases })

@@ -13,11 +13,13 @@ import {
   listInbox,
   seenMany,
 } from '../../store/inbox.ts'
+import { leaseSpent } from '../../store/mailbox.ts'
+import type { LostLease } from '../../store/recovery.ts'
 import type { Agent } from '../agents/agent.ts'
 import { gatewayStatus } from '../tasks/facts.ts'
 import { createHints, type HintSink, type Hints } from './hints.ts'
 import { createTake, type LeaseRequest, takeBack } from './lease.ts'
-import type { Offer } from './offer.ts'
+import { type Offer, offer } from './offer.ts'
 import { createPolls, type Polls } from './polls.ts'
 import { type Alive, type Refused, type Renew, renew, type Update, update } from './report.ts'
 import { type Settled, settle, type Verdict } from './settle.ts'
@@ -43,6 +45,8 @@ export interface Mailbox extends Service {
   listen(agent: Agent, sink: HintSink): () => void
   /** Something may be due at this destination. */
   wake(tenant: string, destination: string): void
+  /** Its lease ran out: if that was the last attempt it ends here, also if nobody ever asks again. */
+  lost(delivery: LostLease): Promise<void>
   /** Calls for work that wait here. */
   waiting(): number
 }
@@ -101,6 +105,13 @@ export function createMailbox(tools: MailboxTools): Mailbox {
       return hints.listen(agent, sink)
     },
     wake,
+    async lost({ tenant, id, kind, destination, attempt }) {
+      if (kind !== 'mailbox') return
+      const agent = await tools.findAgent(tenant, destination.slice('agent:'.length))
+      if (!agent || attempt < agent.policy.maxAttempts) return
+      await offer(await leaseSpent(tools.db, tenant, id, agent.policy.maxAttempts), agent, false, tools)
+      wake(tenant, destination)
+    },
     waiting: polls.count,
   }
 }
