@@ -2,10 +2,11 @@ import { expect, test } from 'vitest'
 import { aCollector } from '../support/collector.ts'
 import { openServer } from '../support/databases.ts'
 import { aWorld, type World } from '../support/world.ts'
+import { mailboxFateSuite } from './mailboxFateSuite.ts'
 import { mailboxSuite } from './mailboxSuite.ts'
 import { mailboxTalkSuite } from './mailboxTalkSuite.ts'
 
-for (const suite of [mailboxSuite, mailboxTalkSuite])
+for (const suite of [mailboxSuite, mailboxFateSuite, mailboxTalkSuite])
   suite('PostgreSQL', async () => {
     const server = await openServer()
     return { databaseUrl: await server.create(), close: () => server.stop() }
