@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { type Config, publicUrl } from './config.ts'
-import { createPresentCard } from './gateway/agents/present.ts'
+import { createPresentCard, waysIn } from './gateway/agents/present.ts'
 import { type Agents, createAgents } from './gateway/agents/registry.ts'
 import { createApiKeys, newAgentKey } from './gateway/callers/apiKeys.ts'
 import { createAuthenticate } from './gateway/callers/authenticate.ts'
@@ -13,6 +13,7 @@ import { replay } from './gateway/forwarder/replay.ts'
 import { joinAsReplica } from './gateway/forwarder/replica.ts'
 import { createSweep } from './gateway/forwarder/sweep.ts'
 import type { ForwarderTools } from './gateway/forwarder/tools.ts'
+import { createUpstreamPush } from './gateway/forwarder/upstreamPush.ts'
 import { createMailbox } from './gateway/mailbox/mailbox.ts'
 import { createExecute } from './gateway/operations/execute.ts'
 import { createHints } from './gateway/tasks/hints.ts'
@@ -145,9 +146,8 @@ export function buildParties(
   { egress, fetchCard, signer }: Outward,
 ) {
   const agents = createAgents({ db, seal, fetchCard, checkUrl: egress.checkUrl, newAgentKey, clock, signals })
-  const interfaces = [...ALL_VERSIONS]
-    .reverse()
-    .flatMap(({ version }) => ['JSONRPC', 'HTTP+JSON'].map((binding) => ({ binding, version, path: '' })))
+  const grpc = config.grpcPort > 0 ? `${new URL(url()).hostname}:${config.grpcPort}` : undefined
+  const interfaces = waysIn(ALL_VERSIONS.map(({ version }) => version).reverse(), grpc)
   const presentCard = createPresentCard({ find: agents.find, publicUrl: url, interfaces, sign: signer.jws })
   const authenticate = createAuthenticate({
     db,
@@ -189,7 +189,12 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents }: P
   })
   const open = createOpen(db, overrides.lanes === undefined ? {} : { lanes: overrides.lanes })
   const record = createRecord({ db, clock, append, now, signals, publish: hub.publish })
+  const pushes = createUpstreamPush({
+    publicUrl: ground.url,
+    key: derivedKey(ground.secrets.masterKey, 'upstream push'),
+  })
   const forwarder: Forwarder = createForwarder({
+    pushes,
     db,
     clock,
     now,
@@ -237,7 +242,7 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents }: P
     standing: forwarder.standing,
     lost: mailbox.lost,
   })
-  return { replica, hints, hub, depths, open, record, forwarder, mailbox, sweep, wake, wakeLanes }
+  return { replica, hints, hub, depths, open, record, forwarder, pushes, mailbox, sweep, wake, wakeLanes }
 }
 export type Queue = Awaited<ReturnType<typeof buildQueue>>
 

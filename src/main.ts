@@ -1,6 +1,5 @@
 /** Starts the parts in order, stops them in reverse. `assembly.ts` builds them. */
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { parseArgs } from 'node:util'
 import {
   buildOperations,
@@ -28,11 +27,13 @@ import { createLog, type Log } from './http/log.ts'
 import { createMetrics, type Metrics } from './http/metrics.ts'
 import { problem, traceIdOf, writeProblem } from './http/problem.ts'
 import type { Limits } from './limits.ts'
+import { listen } from './platform/listen.ts'
 import type { Service } from './platform/service.ts'
-import type { Caller } from './ports.ts'
+import type { Caller, Execute } from './ports.ts'
 import { derivedKey } from './secrets.ts'
 import type { Db } from './store/db.ts'
 import { countWaiting } from './store/lanes.ts'
+import { createGrpcServer } from './wire/bindings/grpc/server.ts'
 import { createA2aServer } from './wire/bindings/server.ts'
 
 export type { Overrides } from './assembly.ts'
@@ -60,15 +61,22 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   const queue = await buildQueue(ground, outward, parties)
   const { agents, problems } = await parties.agents.provision(config.cardsDir, PROVISIONER)
 
-  const server = createServer(timersOf(ground.limits))
+  const server = boundedServer(ground.limits)
   askForBodies(server, ground.limits)
-  const port = await listen(server, config, ground.limits)
+  const port = await listen(server, config.host, config.port, 'PORT=4290')
   ground.bind(port)
   const metrics = createMetrics({ signals: ground.signals, db: ground.db, version: VERSION, node: process.version })
-  server.on('request', buildInward(ground, outward, parties, queue, metrics))
+  const execute = buildOperations(ground, outward, parties, queue)
+  server.on('request', buildInward(ground, outward, parties, queue, metrics, execute))
 
   const services: Service[] = [queue.replica, queue.hub, queue.forwarder, queue.mailbox, queue.sweep]
-  for (const service of services) await service.start()
+  if (config.grpcPort > 0) services.push(buildGrpc(ground, parties, execute))
+  try {
+    for (const service of services) await service.start()
+  } catch (error) {
+    await stop()
+    throw error
+  }
   await queue.hints.listen(queue.hub.look)
 
   let stopped: Promise<void> | undefined
@@ -119,11 +127,12 @@ function buildInward(
   parties: Parties,
   queue: Queue,
   metrics: Metrics,
+  execute: Execute,
 ): RequestListener {
   const { config, db, clock, signals, limits, url, draining, secrets } = ground
   const isDraining = () => draining.signal.aborted
   const a2a = createA2aServer({
-    execute: buildOperations(ground, outward, parties, queue),
+    execute,
     authenticate: parties.authenticate,
     presentCard: parties.presentCard,
     signals,
@@ -144,6 +153,7 @@ function buildInward(
     jwks: outward.signer.jwks,
     replay: buildReplay(ground, parties, queue),
     follow: queue.hub.follow,
+    receivePush: queue.pushes.receive,
     wake(tenant, destination) {
       queue.forwarder.open(tenant, destination)
       queue.mailbox.wake(tenant, destination)
@@ -161,6 +171,19 @@ function buildInward(
     // The face checks the host by itself, and says what is wrong.
     if (checkHost(request) || !a2a.serve(request, response)) face(request, response)
   }
+}
+
+/** The same half on a listener of its own. */
+function buildGrpc(ground: Ground, { authenticate, presentCard }: Parties, execute: Execute): Service {
+  const { config, clock, signals, limits, url, draining } = ground
+  return createGrpcServer({
+    ...{ execute, authenticate, presentCard, signals, clock, limits },
+    host: config.host,
+    port: config.grpcPort,
+    publicHostname: new URL(url()).hostname,
+    draining: () => draining.signal.aborted,
+    ...(config.rootAgent && { rootAgent: config.rootAgent }),
+  })
 }
 
 /** Node drops what is beyond its count without a word, and so the one header that another reader would go by. */
@@ -185,22 +208,12 @@ const timersOf = (limits: Limits) => ({
   maxHeaderSize: limits.headerBytesMax,
 })
 
-/** The port is taken. */
-export class PortInUseError extends Error {
-  readonly code = 'WAYPOST_ERR_PORT_IN_USE'
-  readonly hint = 'stop whoever listens there, or choose another port: PORT=4290 npm start'
-}
-
-function listen(server: Server, config: Config, limits: Limits): Promise<number> {
+function boundedServer(limits: Limits): Server {
+  const server = createServer(timersOf(limits))
   server.maxConnections = limits.connectionsMax
   server.maxHeadersCount = limits.headersCountMax
   server.maxRequestsPerSocket = limits.requestsPerSocketMax
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(error.code === 'EADDRINUSE' ? new PortInUseError(`${config.host}:${config.port} is in use`) : error),
-    )
-    server.listen(config.port, config.host, 1024, () => resolve((server.address() as AddressInfo).port))
-  })
+  return server
 }
 
 /** What went wrong before the gateway ran, in the form that every command uses. */

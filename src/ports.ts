@@ -124,8 +124,11 @@ export interface PeerSend {
   readonly idempotencyKey: string
   readonly attempt: number
   /** The agent should push here, if it can; it is a hint to look again (7.10). */
-  readonly push?: { readonly url: string; readonly token: string }
+  readonly push?: { readonly url: string; readonly token: string; readonly nudged: Nudged }
 }
+
+/** Resolves when the agent has pushed something: look now. May never resolve. */
+export type Nudged = () => Promise<void>
 
 /** Takes what the agent says, in the agent's ids; the promise is back-pressure. Rejects when the lease is lost: stop. */
 export type EventSink = (event: StreamResponse) => Promise<void>
@@ -135,7 +138,13 @@ export interface Peer {
   /** Sends and carries home all that the agent says until the task is terminal or interrupted, or a Message came. */
   send(target: AgentTarget, request: PeerSend, sink: EventSink, signal: AbortSignal): Promise<Verdict>
   /** Takes up an existing upstream task: subscribes or polls until it is terminal or interrupted. */
-  follow(target: AgentTarget, upstreamTaskId: string, sink: EventSink, signal: AbortSignal): Promise<Verdict>
+  follow(
+    target: AgentTarget,
+    upstreamTaskId: string,
+    sink: EventSink,
+    signal: AbortSignal,
+    nudged?: Nudged,
+  ): Promise<Verdict>
   /** Looks whether the agent has a task that came from this message: by id, else among its tasks of the context. */
   find(target: AgentTarget, trace: UpstreamTrace, signal: AbortSignal): Promise<FindAnswer>
   cancel(target: AgentTarget, upstreamTaskId: string, signal: AbortSignal): Promise<CancelAnswer>

@@ -24,6 +24,7 @@ import type { Health } from './health.ts'
 import { createHostCheck, isLoopbackBind } from './hosts.ts'
 import type { Metrics } from './metrics.ts'
 import { PROBLEM_TYPE, problem, problemOf, problemText, traceIdOf, writeProblem } from './problem.ts'
+import { upstreamRoutes } from './upstream.ts'
 import { wellKnownRoutes } from './wellKnown.ts'
 
 export interface FaceTools {
@@ -40,6 +41,8 @@ export interface FaceTools {
   readonly replay: Replay
   readonly follow: Follow
   readonly wake: (tenant: string, destination: string) => void
+  /** An agent pushed to us; false: the token is not that of the task. */
+  readonly receivePush: (taskId: string, token: string) => boolean
   /** Aborted when the gateway begins to stop: open streams are cut. */
   readonly draining: AbortSignal
   /** For cursors; the same on every replica. 32 bytes. */
@@ -142,6 +145,7 @@ function routesOf(tools: FaceTools): Face[] {
     deliveryRoutes(shared),
     webhookRoutes(shared),
     auditRoutes(shared),
+    upstreamRoutes(tools),
     ...(tools.mounts ?? []),
   ]
 }

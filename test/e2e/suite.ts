@@ -399,6 +399,43 @@ export function worldSuite(driver: string, open: () => Promise<{ databaseUrl?: s
         await receiver.stop()
       })
 
+      test('that is a dead letter is replayed under the same id, and what came after it was not held up', async () => {
+        const receiver = await startReceiver()
+        receiver.queue(500, 500, 500)
+        const dead = world.next('delivery.dead', ({ kind }) => kind === 'webhook')
+        await client.send('artifact', { configuration: push(receiver.url) })
+        const { delivery } = await dead
+        const last = await receiver.next(isEnd)
+        expect(last.headers['webhook-gap']).toBe('true')
+        const replayed = await fetch(`${world.gateway.url}/v1/deliveries/${delivery}/replay`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${world.gateway.adminKey}` },
+        })
+        expect(replayed.status).toBe(200)
+        const again = await receiver.next(({ headers, status }) => headers['webhook-id'] === delivery && status === 200)
+        expect(again.headers['webhook-seq']).toBe('2')
+        await receiver.stop()
+      })
+
+      test('that hangs holds up nobody else: all healthy ones have everything while it still hangs', async () => {
+        const [healthy, silent] = await Promise.all([startReceiver(), startReceiver()])
+        silent.always('silent')
+        const settled: string[] = []
+        const stop = world.gateway.signals.on('delivery.attempted', ({ destination }) => settled.push(destination))
+        await client.send('artifact', { configuration: push(silent.url) })
+        await silent.next()
+        const ends = healthy.log.count(40, isEnd)
+        await Promise.all(
+          Array.from({ length: 40 }, () => client.send('artifact', { configuration: push(healthy.url) })),
+        )
+        await ends
+        stop()
+        expect(settled.some((destination) => destination.startsWith(`webhook:${new URL(silent.url).origin}`))).toBe(
+          false,
+        )
+        await Promise.all([healthy.stop(), silent.stop()])
+      })
+
       test('is not called at an address that is not allowed', async () => {
         const refused = await client.rpc('SendMessage', {
           message: aMessage('x'),
@@ -436,6 +473,33 @@ export function worldSuite(driver: string, open: () => Promise<{ databaseUrl?: s
           -32001,
         )
       })
+    })
+
+    test('an agent that pushes is heard at once, and only with the token that it was given', async () => {
+      const pushing = await startAgent({ streaming: false, push: true })
+      await world.register({ name: 'pushing', connector: { kind: 'a2a', url: pushing.url } })
+      const message = aMessage('delay')
+      const working = world.next(
+        'task.recorded',
+        ({ agent: name, state }) => name === 'pushing' && state === 'TASK_STATE_WORKING',
+      )
+      const task = await world.client('pushing').send('', { configuration: now, message })
+      await working
+      const finished = world.next('task.finished', (fact) => fact.task === task.id)
+      pushing.release(message.messageId)
+      expect((await finished).state).toBe('TASK_STATE_COMPLETED')
+      const sent = pushing.log.entries.find(({ operation }) => operation === 'SendMessage')
+      const { url } = (
+        JSON.parse(sent?.body ?? '{}') as { params: { configuration: { taskPushNotificationConfig: { url: string } } } }
+      ).params.configuration.taskPushNotificationConfig
+      expect(url).toContain(`/v1/upstream/${task.id}`)
+      const forged = await fetch(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-a2a-notification-token': 'guess' },
+        body: '{}',
+      })
+      expect(forged.status).toBe(404)
+      await pushing.stop()
     })
 
     test('a list pages through the caller own tasks, newest status first', async () => {

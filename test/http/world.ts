@@ -77,6 +77,7 @@ export async function openFace(db: Db, given: Partial<FaceTools> = {}): Promise<
   const publicUrl = () => `http://localhost:${port}`
   const interfaces = [{ binding: 'JSONRPC', version: '1.0', path: '' }]
   const face = createFace({
+    receivePush: () => false,
     db,
     clock,
     signals,

@@ -116,8 +116,13 @@ async function carry(attempt: Attempt, tools: AttemptTools, signal: AbortSignal)
     const upstreamTask = load.upstreamTask
     const verdict =
       upstreamTask && (leased.seq === 1 || leased.code === 'FOLLOW')
-        ? await tools.peer.follow(target, upstreamTask, recorder.sink, signal)
-        : await tools.peer.send(target, peerRequest(attempt), recorder.sink, signal)
+        ? await tools.peer.follow(target, upstreamTask, recorder.sink, signal, tools.pushes.of(leased.taskId).nudged)
+        : await tools.peer.send(
+            target,
+            { ...peerRequest(attempt), push: tools.pushes.of(leased.taskId) },
+            recorder.sink,
+            signal,
+          )
     return { ...attempt, verdict, reached: verdict.kind !== 'refused' || verdict.code !== 'UNREACHABLE' }
   } finally {
     await recorder.flush().catch(() => {})

@@ -42,7 +42,13 @@ async function takeUp(attempt: Attempt, task: Task, tools: AttemptTools, signal:
     await recorder.sink({ task })
     if (isTerminal(task.status.state) || isInterrupted(task.status.state))
       return { ...attempt, verdict: { kind: 'accepted' }, reached: true }
-    const verdict = await tools.peer.follow(target, task.id, recorder.sink, signal)
+    const verdict = await tools.peer.follow(
+      target,
+      task.id,
+      recorder.sink,
+      signal,
+      tools.pushes.of(attempt.leased.taskId).nudged,
+    )
     return { ...attempt, verdict, reached: true }
   } catch {
     // The sink has refused: the lease is lost or the task has ended, and the recorder knows which.

@@ -9,6 +9,7 @@ import type { Db } from '../../store/db.ts'
 import type { Leased } from '../../store/deliveries.ts'
 import type { Agents } from '../agents/registry.ts'
 import type { Record } from '../tasks/record.ts'
+import type { UpstreamPush } from './upstreamPush.ts'
 
 /** What becomes of a delivery when no event of its task is written with it. */
 export interface SettleRequest {
@@ -41,6 +42,8 @@ export interface AttemptTools {
   readonly settle: (attempt: { leased: Leased; startedAt: number }, request: SettleRequest) => Promise<boolean>
   readonly signals: HappeningSignals
   readonly webhooks: WebhookBounds
+  /** Where agents that push are asked to push to. */
+  readonly pushes: UpstreamPush
   /** Aborted when the process goes. */
   readonly stopping: AbortSignal
 }

@@ -31,11 +31,14 @@ export function createPeer(tools: PeerTools): Peer {
       return neverAgain(course, discreet(course, verdict))
     },
 
-    async follow(target, upstreamTaskId, sink, signal) {
+    async follow(target, upstreamTaskId, sink, signal, nudged) {
       const opened = await openLine(tools, target, signal)
       if (opened.kind === 'closed') return opened.verdict
       const course = courseFor(target, sink, upstreamTaskId)
-      const verdict = discreet(course, await carryOn({ line: opened.line, course, clock }, true))
+      const verdict = discreet(
+        course,
+        await carryOn({ line: { ...opened.line, ...(nudged && { nudged }) }, course, clock }, true),
+      )
       // Looking again harms nobody.
       if (verdict.kind !== 'unknown') return verdict
       return { kind: 'refused', code: 'UNREACHABLE', retry: true, reason: verdict.reason }
@@ -44,7 +47,7 @@ export function createPeer(tools: PeerTools): Peer {
     async find(target, trace, signal) {
       const opened = await openLine(tools, target, signal)
       if (opened.kind === 'line') return findTask(opened.line, trace)
-      return { kind: 'unclear', reason: reasonOf(opened.verdict) }
+      return { kind: 'unclear', reason: reasonOf(opened.verdict), unreachable: isUnreachable(opened.verdict) }
     },
 
     async cancel(target, upstreamTaskId, signal) {
@@ -57,6 +60,9 @@ export function createPeer(tools: PeerTools): Peer {
 
 const discreet = (course: Course, verdict: Verdict): Verdict =>
   verdict.kind === 'accepted' ? verdict : { ...verdict, reason: course.redact(verdict.reason) }
+
+const isUnreachable = (verdict: Verdict): boolean =>
+  verdict.kind === 'refused' && (verdict.code === 'UNREACHABLE' || verdict.code === 'BUSY')
 
 const reasonOf = (verdict: Verdict): string => (verdict.kind === 'accepted' ? '' : verdict.reason)
 
@@ -74,7 +80,7 @@ function requestOf(line: Line, request: PeerSend, returnImmediately: boolean): S
   const configuration: SendMessageConfiguration = {
     ...(request.acceptedOutputModes && { acceptedOutputModes: [...request.acceptedOutputModes] }),
     ...(returnImmediately && { returnImmediately }),
-    ...(line.pushes && request.push && { taskPushNotificationConfig: pushOf(request.push) }),
+    ...(line.pushes && !line.streams && request.push && { taskPushNotificationConfig: pushOf(request.push) }),
   }
   return {
     ...line.tenant,

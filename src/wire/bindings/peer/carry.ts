@@ -99,7 +99,7 @@ async function poll({ line, course, clock }: Carrying): Promise<Verdict> {
       return verdictOf(looked.error === 'TASK_NOT_FOUND' ? LOST : looked)
     }
     wait = course.events > before ? line.limits.agentPollFirstMs : Math.min(wait * 2, line.limits.agentPollLongestMs)
-    await clock.sleep(wait, line.signal)
+    await Promise.race([clock.sleep(wait, line.signal), ...(line.nudged ? [line.nudged()] : [])])
   }
 }
 

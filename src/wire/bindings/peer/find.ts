@@ -25,7 +25,12 @@ export async function findTask(line: Line, trace: UpstreamTrace): Promise<FindAn
   return looked.kind === 'result' ? { kind: 'found', task: looked.result } : listed
 }
 
-const unclear = ({ reason }: Fault): FindAnswer => ({ kind: 'unclear', reason })
+/** Nobody answered, or not in time: asking later may help. Anything else is an answer. */
+const unclear = ({ reason, cause }: Fault): FindAnswer => ({
+  kind: 'unclear',
+  reason,
+  unreachable: cause === 'unsent' || cause === 'busy' || cause === 'unknown' || cause === 'stopped',
+})
 
 async function search(line: Line, { messageId, upstreamContextId }: UpstreamTrace): Promise<FindAnswer> {
   let seen = 0

@@ -2,7 +2,7 @@
 import type { AgentCard, AgentInterface } from '../../../a2a/agentCard.ts'
 import type { Verdict } from '../../../delivery.ts'
 import { LIMITS, type Limits } from '../../../limits.ts'
-import type { AgentTarget, FetchCard, PeerSend } from '../../../ports.ts'
+import type { AgentTarget, FetchCard, Nudged, PeerSend } from '../../../ports.ts'
 import { codecFor } from '../../versions/table.ts'
 import { type AgentClient, type AgentFace, type ClientTools, createAgentClient, type Speech } from '../agentClient.ts'
 import { speakJsonRpc } from '../jsonrpc/client.ts'
@@ -25,6 +25,8 @@ export interface Line {
   readonly lists: boolean
   readonly signal: AbortSignal
   readonly limits: Limits
+  /** The agent pushes: then a poll need not wait for its time. */
+  readonly nudged?: Nudged
 }
 
 export interface LineTools extends ClientTools {
@@ -60,6 +62,7 @@ export async function openLine(
     lists: face.codec.names.ListTasks !== undefined,
     signal,
     limits: tools.limits ?? LIMITS,
+    ...(request.push && { nudged: request.push.nudged }),
   }
   return { kind: 'line', line }
 }
