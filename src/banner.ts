@@ -27,8 +27,10 @@ function auth(facts: BannerFacts): string {
 /** Lines for a terminal; ends with the time it took. */
 export function banner(facts: BannerFacts): string {
   const { version, url, agents, waiting, readyMs } = facts
+  const { host, grpcPort } = facts.config
   const rows: [string, string][] = [
     ['Gateway', `${url}           A2A 1.0 (JSON-RPC, HTTP+JSON), 0.3 accepted`],
+    ...(grpcPort > 0 ? [['gRPC', `${host}:${grpcPort}           A2A 1.0, without TLS`] as [string, string]] : []),
     ['Health', `${url}/readyz?verbose · ${url}/metrics`],
     ['Persistence', persistence(facts.config)],
     ['Auth', auth(facts)],

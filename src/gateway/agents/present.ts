@@ -19,6 +19,19 @@ export interface FrontInterface {
   readonly url?: string
 }
 
+/**
+ * @param versions from new to old
+ * @param grpc the address of the gRPC listener as its clients dial it: without a scheme
+ */
+export function waysIn(versions: readonly string[], grpc: string | undefined): FrontInterface[] {
+  const path = ''
+  return versions.flatMap((version, at) => [
+    { binding: 'JSONRPC', version, path },
+    { binding: 'HTTP+JSON', version, path },
+    ...(at === 0 && grpc !== undefined ? [{ binding: 'GRPC', version, path, url: grpc }] : []),
+  ])
+}
+
 export interface PresentTools {
   readonly find: (tenant: string, name: string) => Promise<Agent | undefined>
   /** Without a trailing slash; known once the listener is bound. */

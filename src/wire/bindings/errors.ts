@@ -27,7 +27,7 @@ export function httpStatus(error: A2AError, quirks: Quirks | undefined): number 
 export const jsonRpcStatus = (error: A2AError): number => codesOf(error.reason).jsonRpcHttp ?? 200
 
 /** `google.rpc` details: objects with `@type`, all values strings where the type demands it. */
-function detailsOf(error: A2AError): object[] {
+export function detailsOf(error: A2AError): object[] {
   const { violations, retryAfterSeconds, metadata } = error.detail
   const details: object[] = [
     {

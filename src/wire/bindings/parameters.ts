@@ -84,11 +84,17 @@ function sequenceOf(text: string | string[] | null | undefined): number | undefi
   return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }
 
+/** A request of HTTP/1.1 or HTTP/2. */
+interface Asking extends Pick<IncomingMessage, 'rawHeaders'> {
+  readonly headers: IncomingHttpHeaders
+  readonly socket: { readonly remoteAddress?: string | undefined }
+}
+
 /**
  * Who says they are calling.
  * @throws A2AError INVALID_REQUEST when there are two credentials, or two versions: which one counts is anybody's guess
  */
-export function credentialsOf(request: IncomingMessage, agent: string): Credentials {
+export function credentialsOf(request: Asking, agent: string): Credentials {
   const { authorization } = request.headers
   const key = request.headers['x-api-key']
   const version = request.headers['a2a-version']

@@ -51,10 +51,13 @@ const isStreaming = (name: OperationName): boolean => name === 'SendStreamingMes
 
 export type Performed = { readonly stream: EventStream; readonly release: () => void } | { readonly result: unknown }
 
+/** What an operation is told of the binding, and tells it. */
+export type Spoken = Pick<Exchange, 'codec' | 'activated'>
+
 /** Rejects with what Execute rejects with, and with RATE_LIMITED or UNAVAILABLE for a stream that there is no room for. */
 export async function perform<N extends OperationName>(
   performer: Performer,
-  exchange: Exchange,
+  exchange: Spoken,
   name: N,
   params: Params<N>,
   call: Call,
@@ -74,7 +77,7 @@ export async function perform<N extends OperationName>(
 
 async function executeUnary<N extends OperationName>(
   execute: Execute,
-  { codec }: Exchange,
+  { codec }: Spoken,
   name: N,
   params: Params<N>,
   call: Call,

@@ -20,7 +20,8 @@ const CARDS = ['/.well-known/agent-card.json', '/.well-known/agent.json']
  */
 const ROOT_PATHS = ['/message:send', '/message:stream', '/tasks', '/extendedAgentCard', ...CARDS]
 
-const agentName = (text: string): string => {
+/** Case-folded; '' for what no agent is called. */
+export const agentName = (text: string): string => {
   const name = text.toLowerCase()
   return AGENT.test(name) ? name : ''
 }

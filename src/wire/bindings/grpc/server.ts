@@ -1,0 +1,172 @@
+/** The gRPC listener: HTTP/2 without TLS, one service. What is refused here is refused before the library has seen it. */
+import {
+  constants,
+  createServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type Http2Session,
+} from 'node:http2'
+import { createContextValues } from '@connectrpc/connect'
+import type { UniversalHandler, UniversalServerResponse } from '@connectrpc/connect/protocol'
+import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc'
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node'
+import { A2AError } from '../../../a2a/errors.ts'
+import type { HappeningSignals } from '../../../happenings.ts'
+import { LIMITS, type Limits } from '../../../limits.ts'
+import type { Clock } from '../../../platform/clock.ts'
+import { listen } from '../../../platform/listen.ts'
+import type { Service } from '../../../platform/service.ts'
+import type { Authenticate, Execute, PresentCard } from '../../../ports.ts'
+import { createStreams } from '../sse.ts'
+import { type GrpcTools, RPC, type Rpc, served } from './call.ts'
+import { createHandlers } from './service.ts'
+import { tellPlainly, toStatus } from './status.ts'
+
+export interface GrpcServerTools {
+  readonly execute: Execute
+  readonly authenticate: Authenticate
+  readonly presentCard: PresentCard
+  readonly signals: HappeningSignals
+  readonly clock: Clock
+  readonly limits?: Partial<Limits>
+  readonly host: string
+  readonly port: number
+  /** `{agent}.<this>` as the authority names that agent. */
+  readonly publicHostname: string
+  readonly rootAgent?: string
+  readonly draining: () => boolean
+}
+
+/** Rpcs side by side on one connection (L-09). */
+const STREAMS_PER_CONNECTION = 100
+/** Mebibytes of one connection that Node keeps; its 10 are two messages of the largest size. */
+const SESSION_MEMORY_MIB = 64
+
+/** `start` rejects with PortInUseError. */
+export function createGrpcServer(given: GrpcServerTools): Service {
+  const tools = toolsOf(given)
+  const handlers = new Map(createHandlers(tools).map((handler) => [handler.requestPath, handler]))
+  const sessions = new Set<Http2Session>()
+  const server = createServer({
+    settings: { maxConcurrentStreams: STREAMS_PER_CONNECTION },
+    maxSessionMemory: SESSION_MEMORY_MIB,
+  })
+  server.maxConnections = tools.limits.connectionsMax
+  server.on('session', (session) => {
+    sessions.add(session)
+    session.once('close', () => sessions.delete(session))
+  })
+  // A connection that breaks is the peer's affair.
+  server.on('sessionError', () => {})
+  server.on('request', (request, response) => serve(request, response, handlers, tools))
+  return {
+    name: 'grpc',
+    async start() {
+      await listen(server, given.host, given.port, 'GRPC_PORT=4291')
+    },
+    async stop() {
+      if (!server.listening) return
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      for (const session of sessions) session.close()
+      const grace = new AbortController()
+      await Promise.race([closed, tools.clock.sleep(tools.limits.stopGraceMs, grace.signal)])
+      grace.abort()
+      for (const session of sessions) session.destroy()
+    },
+  }
+}
+
+function toolsOf({ execute, presentCard, host: _, port: __, ...given }: GrpcServerTools): GrpcTools {
+  const limits: Limits = { ...LIMITS, ...given.limits }
+  const { signals, clock, draining } = given
+  const streams = createStreams({ signals, clock, draining, limits, quirks: undefined })
+  return { ...given, limits, performer: { execute, presentCard, streams } }
+}
+
+type Handlers = ReadonlyMap<string, UniversalHandler>
+
+function serve(request: Http2ServerRequest, response: Http2ServerResponse, handlers: Handlers, tools: GrpcTools): void {
+  const rpc: Rpc = {
+    request,
+    startedAt: tools.clock.elapsed(),
+    agent: undefined,
+    credentials: undefined,
+    caller: undefined,
+    operation: '',
+    served: false,
+  }
+  // Streams break; whoever reads or writes one finds out by itself.
+  request.on('error', () => {})
+  response.on('error', () => {})
+  try {
+    const handler = handlers.get(request.url)
+    if (!isGrpc(request)) {
+      response.writeHead(415).end()
+      return
+    }
+    refuseHeaders(request, tools.limits)
+    if (!handler) throw new A2AError('METHOD_NOT_FOUND', 'there is no such service or method here')
+    capDeadline(request)
+    const values = createContextValues().set(RPC, rpc)
+    void pass(handler, universalRequestFromNodeRequest(request, response, undefined, values), request, response)
+  } catch (cause) {
+    // The library finds no URL in an odd authority or path.
+    const odd = () => new A2AError('INVALID_REQUEST', 'the authority or the path is not valid')
+    refuse(rpc, cause instanceof A2AError ? cause : odd(), tools)
+  }
+}
+
+async function pass(
+  handler: UniversalHandler,
+  asked: Parameters<UniversalHandler>[0],
+  { stream }: Http2ServerRequest,
+  response: Http2ServerResponse,
+): Promise<void> {
+  try {
+    const answer = await handler(asked)
+    await universalResponseToNodeResponse({ ...answer, body: plainly(answer) }, response)
+  } catch {
+    // Every refusal is an answer, so this one could not be written: there is nobody to read another.
+    if (!stream.destroyed) stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+  }
+}
+
+/** The body, and when it has ended, which is when the trailers are known, those in plain words. */
+async function* plainly({ body, trailer }: UniversalServerResponse): AsyncGenerator<Uint8Array> {
+  if (body) yield* body
+  if (trailer) tellPlainly(trailer)
+}
+
+/** Messages are protobuf; the JSON that gRPC would also carry has a door of its own. */
+const isGrpc = ({ method, headers }: Http2ServerRequest): boolean =>
+  method === 'POST' && /^application\/grpc(\+proto)?(\s*;|$)/i.test(headers['content-type'] ?? '')
+
+function refuseHeaders({ rawHeaders }: Http2ServerRequest, { headerBytesMax, headersCountMax }: Limits): void {
+  const bytes = rawHeaders.reduce((sum, text) => sum + text.length, 0)
+  if (bytes > headerBytesMax || rawHeaders.length > 2 * headersCountMax)
+    throw new A2AError('PAYLOAD_TOO_LARGE', `the metadata is larger than ${headerBytesMax} bytes`, {
+      metadata: { limit: String(headerBytesMax) },
+    })
+}
+
+/** A timer of Node's counts milliseconds in 31 bits; beyond them it fires at once. */
+const LONGEST_DEADLINE_S = 2_000_000
+const SECONDS: Readonly<Record<string, number>> = { H: 3_600, M: 60, S: 1 }
+
+function capDeadline({ headers }: Http2ServerRequest): void {
+  const [, digits = '0', unit = ''] = /^(\d{1,8})([HMS])$/.exec(String(headers['grpc-timeout'] ?? '')) ?? []
+  if (Number(digits) * (SECONDS[unit] ?? 0) > LONGEST_DEADLINE_S) headers['grpc-timeout'] = `${LONGEST_DEADLINE_S}S`
+}
+
+/** An answer of trailers only, before anything of the message was read. */
+function refuse(rpc: Rpc, error: A2AError, tools: GrpcTools): void {
+  served(rpc, error.reason, tools)
+  const { stream } = rpc.request
+  if (stream.destroyed || stream.headersSent) return
+  const status = setTrailerStatus(new Headers(), toStatus(error))
+  tellPlainly(status)
+  const headers = { ':status': 200, 'content-type': 'application/grpc+proto', ...Object.fromEntries(status) }
+  stream.respond(headers, { endStream: true })
+  // What is still on its way is not wanted.
+  stream.close(constants.NGHTTP2_NO_ERROR)
+}
