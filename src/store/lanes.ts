@@ -52,6 +52,8 @@ export interface DeliveryView {
   readonly ahead: number
   readonly closedAt: number | null
   readonly probeAt: number | null
+  readonly seenAt: number | null
+  readonly kind: string
 }
 
 const VIEW: Statement = {
@@ -61,7 +63,8 @@ const VIEW: Statement = {
   (extract(epoch from d.expires_at) * 1000)::float8 as "expiresAt", d.reason,
   case when d.state = 0 then (select count(*)::int from (select 1 from deliveries b where b.tenant = d.tenant and b.destination = d.destination
     and b.state = 0 and b.priority = d.priority and (b.due_at, b.id) < (d.due_at, d.id) limit 1000) x) else 0 end as ahead,
-  (extract(epoch from l.closed_at) * 1000)::float8 as "closedAt", (extract(epoch from l.probe_at) * 1000)::float8 as "probeAt"
+  (extract(epoch from l.closed_at) * 1000)::float8 as "closedAt", (extract(epoch from l.probe_at) * 1000)::float8 as "probeAt",
+  (extract(epoch from l.seen_at) * 1000)::float8 as "seenAt", d.kind
 from (
   (select * from deliveries where tenant = $1 and id = $2::uuid)
   union all

@@ -144,7 +144,7 @@ export const deliveries = pgTable(
   ],
 )
 
-/** One row per attempt that is worth explaining: each at a webhook, and each that failed. */
+/** One row per attempt that is worth explaining: each at a webhook, and each counted one that failed (an offline agent's are not). */
 export const attempts = pgTable(
   'attempts',
   {

@@ -1,6 +1,7 @@
 /** Where a task's message is, for its caller: in the task's metadata, so that any A2A client sees it. */
 import { DELIVERY_STATES } from '../../delivery.ts'
-import { viewDelivery } from '../../store/lanes.ts'
+import { LIMITS } from '../../limits.ts'
+import { type DeliveryView, viewDelivery } from '../../store/lanes.ts'
 import type { Agent } from '../agents/agent.ts'
 import type { DeliveryFacts } from '../tasks/facts.ts'
 import type { OpenedTask } from '../tasks/open.ts'
@@ -12,7 +13,7 @@ const iso = (ms: number | null | undefined): string | undefined => (ms == null ?
 export async function deliveryFacts(
   tenant: string,
   taskId: string,
-  { db }: Pick<OperationTools, 'db'>,
+  { db, now }: Pick<OperationTools, 'db' | 'now'>,
 ): Promise<DeliveryFacts | undefined> {
   const view = await viewDelivery(db, tenant, taskId)
   if (!view) return undefined
@@ -24,11 +25,15 @@ export async function deliveryFacts(
     attempt: view.attempt,
     ...(nextAttemptAt && { nextAttemptAt }),
     ...(waiting && { position: view.ahead + 1 }),
-    recipient: view.closedAt === null ? 'online' : 'offline',
+    recipient: isThere(view, now().getTime()) ? 'online' : 'offline',
     ...(expiresAt && { expiresAt }),
     ...(view.reason && { reason: view.reason }),
   }
 }
+
+/** An agent that collects was there within the last minute, or it is away; any other is there unless its lane is closed. */
+const isThere = ({ kind, closedAt, seenAt }: DeliveryView, now: number): boolean =>
+  kind === 'mailbox' ? seenAt !== null && now - seenAt < 4 * LIMITS.leaseMs : closedAt === null
 
 /** The same for a task that was opened a moment ago, without asking. */
 export function freshFacts(
@@ -39,12 +44,16 @@ export function freshFacts(
   const handed = opened.handed !== undefined
   const expiresAt = iso(now().getTime() + agent.policy.ttlSeconds * 1000) as string
   if (handed) return { delivery: 'leased', attempt: 1, recipient: 'online' }
+  const collects = agent.connector.kind === 'mailbox'
   const { tenant, destination } = agent
   return {
     delivery: 'waiting',
     attempt: 0,
     position: Math.max(1, delivering.depth(tenant, destination)),
-    recipient: delivering.isClosed(tenant, destination) ? 'offline' : agent.pausedAt ? 'paused' : 'online',
+    // Whether anybody collects is read with the task, not guessed here.
+    ...(!collects && {
+      recipient: agent.pausedAt ? 'paused' : delivering.isClosed(tenant, destination) ? 'offline' : 'online',
+    }),
     expiresAt,
   }
 }
