@@ -1,0 +1,122 @@
+/**
+ * `npm run conformance`: runs the official kit, which stands beside this repository, against a gateway. README.md says
+ * where it comes from; expected.json says what may fail and why. Ends with 1 at a failure that is new and at an
+ * exemption that nothing needs any more.
+ *
+ *   KIT=<checkout of the kit> PYTHON=<python that has its packages> npm run conformance -- [profile …]
+ */
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { judge, readReport, table } from './report.mjs'
+import { compileAgent, openStage } from './stage.mjs'
+
+const LONGEST_MS = 10 * 60_000
+
+const MODERN = { path: 'tests/compatibility/', args: ['--transport=jsonrpc,http_json'], host: '--sut-host' }
+const older = (path, binding, args = []) => ({
+  path,
+  args: ['--test-scope=all', `--transports=${binding}`, ...args],
+  host: '--sut-url',
+  binding,
+  agent: ['asks', 'takesAll'],
+})
+const MANDATORY = ['-m', 'mandatory_jsonrpc or mandatory_protocol']
+
+/** By the kit's line, then by name. `agent`: see tckAgent.ts. */
+const PROFILES = {
+  '1.0': {
+    '1.0': MODERN,
+    // What the first release of 1.0 said; and an agent for which no media type is unsupported.
+    '1.0-quirks': { ...MODERN, agent: ['takesAll'], env: { WAYPOST_A2A_QUIRKS: '1.0.0' } },
+    '1.0-extension': { ...MODERN, agent: ['requires'], args: [...MODERN.args, '-k', 'missing_required_extension'] },
+  },
+  0.3: {
+    '0.3-mandatory-jsonrpc': older('tests/mandatory/', 'jsonrpc', MANDATORY),
+    '0.3-mandatory-rest': older('tests/mandatory/protocol/', 'rest', ['-m', 'mandatory_protocol']),
+    '0.3-capabilities-jsonrpc': older('tests/optional/capabilities/', 'jsonrpc'),
+    '0.3-capabilities-rest': older('tests/optional/capabilities/', 'rest'),
+    '0.3-equivalence': older('tests/optional/multi_transport/', 'jsonrpc,rest', ['-m', 'transport_equivalence']),
+  },
+}
+
+const HOW = `The kit is not part of this repository. Get it once:
+
+  git clone --branch 1.0-dev https://github.com/a2aproject/a2a-tck.git ../a2a-tck
+  python3 -m venv ../a2a-tck/.venv && ../a2a-tck/.venv/bin/pip install ../a2a-tck
+  KIT=../a2a-tck PYTHON=../a2a-tck/.venv/bin/python npm run conformance
+
+The branch 0.3.x is the kit for 0.3. More in test/conformance/README.md.`
+
+/** Runs the kit; answers its JUnit report and what it printed. Writes nothing into the kit's folder. */
+async function runKit({ kit, python, profile, url }) {
+  const folder = mkdtempSync(join(tmpdir(), 'waypost-kit-'))
+  const report = join(folder, 'report.xml')
+  const { path, args, host } = profile
+  const own = ['--tb=short', '-q', '-p', 'no:cacheprovider', `--junitxml=${report}`]
+  const child = spawn(python, ['-m', 'pytest', path, `${host}=${url}/`, ...args, ...own], {
+    cwd: kit,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
+  })
+  let printed = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk) => {
+      printed += chunk
+    })
+  const late = setTimeout(() => child.kill('SIGKILL'), LONGEST_MS)
+  await new Promise((resolve, reject) => child.once('close', resolve).once('error', reject))
+  clearTimeout(late)
+  const xml = existsSync(report) ? readFileSync(report, 'utf8') : ''
+  rmSync(folder, { recursive: true, force: true })
+  return { xml, printed }
+}
+
+async function runProfile(name, profile, { kit, python, expected }) {
+  const stage = await openStage(profile)
+  let wrong = ['the kit did not run']
+  try {
+    const { xml, printed } = await runKit({ kit, python, profile, url: stage.url })
+    const cases = readReport(xml, profile)
+    console.log(`\n${name}\n${table(cases, expected)}`)
+    wrong = judge(cases, expected)
+    if (cases.length === 0) console.log(printed.slice(-4_000))
+  } finally {
+    const folder = await stage.close({ keep: wrong.length > 0 })
+    if (wrong.length > 0) console.log(`\n  ${wrong.join('\n  ')}\n  logs: ${folder}`)
+  }
+  return wrong.length === 0
+}
+
+async function main() {
+  const { KIT, PYTHON = 'python3' } = process.env
+  if (!KIT) {
+    console.log(HOW)
+    return 2
+  }
+  const kit = resolve(KIT)
+  const line = existsSync(join(kit, 'tests/compatibility')) ? '1.0' : existsSync(join(kit, 'tests/mandatory')) && '0.3'
+  if (!line) {
+    console.error(`Error: ${kit} is not the kit\nHint: \`npm run conformance\` without KIT says how to get it`)
+    return 2
+  }
+  const asked = process.argv.slice(2)
+  const unknown = asked.find((name) => !Object.hasOwn(PROFILES[line], name))
+  if (unknown) {
+    console.error(`Error: no profile ${unknown}\nHint: this kit has ${Object.keys(PROFILES[line]).join(', ')}`)
+    return 2
+  }
+  compileAgent()
+  const expectations = JSON.parse(readFileSync(join(import.meta.dirname, 'expected.json'), 'utf8'))
+  const python = PYTHON.includes('/') ? resolve(PYTHON) : PYTHON
+  const failed = []
+  for (const [name, profile] of Object.entries(PROFILES[line])) {
+    if (asked.length > 0 && !asked.includes(name)) continue
+    if (!(await runProfile(name, profile, { kit, python, expected: expectations[name] ?? {} }))) failed.push(name)
+  }
+  console.log(failed.length === 0 ? '\nas expected' : `\nnot as expected: ${failed.join(', ')}`)
+  return failed.length === 0 ? 0 : 1
+}
+
+process.exit(await main())

@@ -1,0 +1,108 @@
+/** What the kit is pointed at: a gateway with a database of its own, and the scripted agent behind it. */
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const root = join(import.meta.dirname, '../..')
+// Inside the repository, because what is compiled there looks for its packages there.
+const compiled = join(root, '.cache/conformance')
+
+/** The agent is TypeScript, as all tests are; the oldest Node that we run on does not read that. */
+export function compileAgent() {
+  const tsc = join(root, 'node_modules/typescript/bin/tsc')
+  const options = '--target es2023 --module nodenext --allowImportingTsExtensions --rewriteRelativeImportExtensions'
+  const where = ['--outDir', compiled, '--rootDir', root, join(root, 'test/conformance/tckAgent.ts')]
+  const flags = ['--ignoreConfig', '--noCheck', '--types', 'node', ...options.split(' ')]
+  const { status } = spawnSync(process.execPath, [tsc, ...flags, ...where], { cwd: root, stdio: 'inherit' })
+  if (status !== 0) throw new Error('the agent does not compile')
+}
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address()
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+/** Answers `url`, and `close`, which says where the logs are if it is told to keep them. */
+export async function openStage({ agent: ways = [], env = {} }) {
+  const folder = mkdtempSync(join(tmpdir(), 'waypost-conformance-'))
+  const [agentPort, port] = [await freePort(), await freePort()]
+  const url = `http://127.0.0.1:${port}`
+  mkdirSync(join(folder, 'cards'))
+  const card = {
+    connector: { kind: 'a2a', url: `http://127.0.0.1:${agentPort}/` },
+    access: 'anonymous',
+    maxInflight: 64,
+    redelivery: 'atLeastOnce',
+  }
+  writeFileSync(join(folder, 'cards/tck.json'), JSON.stringify(card))
+  const start = (name, args, more) => {
+    const log = openSync(join(folder, `${name}.log`), 'a')
+    return spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', log, log], env: { ...process.env, ...more } })
+  }
+  const children = [
+    start('agent', [join(compiled, 'test/conformance/tckAgent.js'), String(agentPort), ...ways], {}),
+    start('gateway', [join(root, 'dist/main.js')], {
+      WAYPOST_DATA: join(folder, 'data'),
+      WAYPOST_CARDS: join(folder, 'cards'),
+      WAYPOST_ROOT_AGENT: 'tck',
+      PUBLIC_URL: url,
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      GRPC_PORT: '0',
+      DATABASE_URL: '',
+      ...env,
+    }),
+  ]
+  async function close({ keep = false } = {}) {
+    await Promise.all(children.map(end))
+    if (!keep) rmSync(folder, { recursive: true, force: true })
+    return folder
+  }
+  try {
+    await until(async () => (await fetch(`${url}/readyz`)).ok, children)
+    await meet(url)
+    await until(async () => (await cardOf(url)).description === 'does as it is told', children)
+  } catch (error) {
+    throw new Error(`${error.message}; logs: ${await close({ keep: true })}`)
+  }
+  return { url, close }
+}
+
+const cardOf = async (url) => (await fetch(`${url}/.well-known/agent-card.json`)).json()
+
+/** The kit reads the card once, first of all. Before the gateway has met the agent it says what the registration says. */
+async function meet(url) {
+  const message = { messageId: 'first-of-all', role: 'ROLE_USER', parts: [{ text: 'complete' }] }
+  await fetch(`${url}/`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'a2a-version': '1.0' },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'SendMessage', params: { message } }),
+    signal: AbortSignal.timeout(60_000),
+  })
+}
+
+async function until(holds, children) {
+  const end = Date.now() + 60_000
+  for (;;) {
+    if (children.some(({ exitCode }) => exitCode !== null)) throw new Error('the gateway or the agent has ended')
+    if (await holds().catch(() => false)) return
+    if (Date.now() > end) throw new Error('the gateway is not ready after a minute')
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
+
+function end(child) {
+  if (child.exitCode !== null || child.signalCode !== null) return undefined
+  return new Promise((resolve) => {
+    child.once('exit', resolve)
+    child.kill('SIGTERM')
+    setTimeout(() => child.kill('SIGKILL'), 30_000).unref()
+  })
+}
