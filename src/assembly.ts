@@ -1,7 +1,6 @@
 /** Builds the parts and introduces them to each other. With `main.ts`, which starts and stops them, the only file that knows them all. */
-import { readFileSync } from 'node:fs'
+import { setMaxListeners } from 'node:events'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
 import { type Config, publicUrl } from './config.ts'
 import { createPresentCard, waysIn } from './gateway/agents/present.ts'
 import { type Agents, createAgents } from './gateway/agents/registry.ts'
@@ -36,6 +35,7 @@ import { openPostgres } from './store/drivers/postgres.ts'
 import { createAppend } from './store/events.ts'
 import { migrateUp, onPostgres, readMigrations } from './store/migrate.ts'
 import { createOpen } from './store/tasks.ts'
+import { USER_AGENT } from './version.ts'
 import { createFetchCard } from './wire/bindings/card.ts'
 import { createPeer } from './wire/bindings/peer.ts'
 import { createSigner } from './wire/bindings/signing.ts'
@@ -53,12 +53,7 @@ export interface Overrides {
   readonly onSignals?: (signals: HappeningSignals) => void
 }
 
-export const VERSION: string = (
-  JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')) as { version: string }
-).version
-
 const LOOPBACK = ['127.0.0.0/8', '::1/128']
-const USER_AGENT = `waypost/${VERSION}`
 
 /** What everything else stands on. */
 export interface Ground {
@@ -92,6 +87,9 @@ export async function layGround(config: Config, overrides: Overrides): Promise<G
   const secrets = readSecrets(config)
   const db = await openStore(config, signals)
   await db.ping()
+  const draining = new AbortController()
+  // Each open stream listens to it: thousands are no leak.
+  setMaxListeners(0, draining.signal)
   let port = config.port
   return {
     config,
@@ -114,7 +112,7 @@ export async function layGround(config: Config, overrides: Overrides): Promise<G
     bind: (bound) => {
       port = bound
     },
-    draining: new AbortController(),
+    draining,
   }
 }
 

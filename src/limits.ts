@@ -91,8 +91,6 @@ export const LIMITS = {
   claimMax: 200,
   /** Attempts side by side in one process, over all lanes. */
   attemptsInFlightMax: 512,
-  /** Handed over in memory per destination; beyond it rows are inserted waiting. */
-  handoverMax: 1_000,
   attemptsMax: 20,
   backoffFirstMs: 1_000,
   backoffLongestMs: 10 * MINUTE_MS,
@@ -137,7 +135,6 @@ export const LIMITS = {
   webhookBackoffFirstMs: 5_000,
   webhookBackoffLongestMs: 2 * HOUR_MS,
   webhookAgeMaxMs: 24 * HOUR_MS,
-  webhookConnectMs: 5_000,
   webhookTotalMs: 20_000,
   webhookReplyBytesMax: 16 * KiB,
   webhookInflightPerReceiver: 5,
@@ -175,7 +172,6 @@ export const LIMITS = {
   agentCacheMs: 1_000,
   agentCacheMax: 10_000,
   authFailuresPerMinute: 10,
-  requestsPerSecond: 2_000,
   agentsPerTenantMax: 10_000,
   keysPerTenantMax: 10_000,
 

@@ -13,7 +13,6 @@ import {
   type Overrides,
   type Parties,
   type Queue,
-  VERSION,
 } from './assembly.ts'
 import { banner } from './banner.ts'
 import { type Config, readConfig, SETTINGS } from './config.ts'
@@ -33,6 +32,7 @@ import type { Caller, Execute } from './ports.ts'
 import { derivedKey } from './secrets.ts'
 import type { Db } from './store/db.ts'
 import { countWaiting } from './store/lanes.ts'
+import { VERSION } from './version.ts'
 import { createGrpcServer } from './wire/bindings/grpc/server.ts'
 import { createA2aServer } from './wire/bindings/server.ts'
 
