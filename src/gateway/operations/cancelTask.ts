@@ -80,8 +80,7 @@ async function askAgent(head: TaskHead, call: AgentCall, tools: OperationTools):
   if (!noted) return
   if (call.known.connector.kind === 'mailbox') return awaitHolder(head, call, tools)
   if (!noted.upstreamTask) return awaitEnd(head, call, tools, LIMITS.cancelWaitMs)
-  const signal = AbortSignal.any([AbortSignal.timeout(LIMITS.agentHeadersMs), tools.draining])
-  const answer = await tools.peer.cancel(tools.agents.target(call.known), noted.upstreamTask, signal)
+  const answer = await tools.peer.cancel(tools.agents.target(call.known), noted.upstreamTask, tools.draining)
   if (answer.kind === 'canceled') await recordCanceled(head, tools)
   if (answer.kind === 'other') await awaitEnd(head, call, tools, LIMITS.cancelWaitMs)
   if (answer.kind === 'refused')
