@@ -55,6 +55,7 @@ export function createGrpcServer(given: GrpcServerTools): Service {
   server.on('session', (session) => {
     sessions.add(session)
     session.once('close', () => sessions.delete(session))
+    void keepAlive(session, tools)
   })
   // A connection that breaks is the peer's affair.
   server.on('sessionError', () => {})
@@ -74,6 +75,25 @@ export function createGrpcServer(given: GrpcServerTools): Service {
       for (const session of sessions) session.destroy()
     },
   }
+}
+
+/** Pings unanswered in a row after which nobody is there. */
+const MISSED_MAX = 2
+
+/** Proxies drop what is silent; and who has gone without a word holds a connection and its streams no longer than this. */
+async function keepAlive(session: Http2Session, { clock, limits }: GrpcTools): Promise<void> {
+  const closed = new AbortController()
+  session.once('close', () => closed.abort())
+  let missed = 0
+  while (missed <= MISSED_MAX) {
+    await clock.sleep(limits.heartbeatMs, closed.signal)
+    if (session.destroyed) return
+    missed += 1
+    session.ping((error) => {
+      if (!error) missed = 0
+    })
+  }
+  session.destroy()
 }
 
 function toolsOf({ execute, presentCard, host: _, port: __, ...given }: GrpcServerTools): GrpcTools {

@@ -87,7 +87,9 @@ describe('over gRPC', () => {
   })
 
   test('a second reader subscribes and sees the end; a cancel ends a task that waits', async () => {
+    const working = world.next('task.recorded', ({ state }) => state === 'TASK_STATE_WORKING')
     const { id } = json(await client.sendMessage(requestOf('delay', {}, now), options))
+    await working
     const seen: Json[] = []
     const reading = (async () => {
       for await (const response of client.resubscribeTask({ id, tenant: '' }, options))
