@@ -229,10 +229,10 @@ describe('what goes out', () => {
     expect(agent.log.entries).toHaveLength(before)
   })
 
-  test('the push hint goes to agents that push', async () => {
-    await anAgent({ push: true })
-    await send('complete', { push: { url: `${agent.url}hook`, token: 'tok' } })
-    const sent = agent.log.entries.find(({ operation }) => operation === 'SendStreamingMessage')
+  test('the push hint goes to agents that push and do not stream', async () => {
+    await anAgent({ push: true, streaming: false })
+    await send('complete', { push: { url: `${agent.url}hook`, token: 'tok', nudged: () => new Promise(() => {}) } })
+    const sent = agent.log.entries.find(({ operation }) => operation === 'SendMessage')
     expect(JSON.parse(sent!.body).params.configuration.taskPushNotificationConfig).toEqual({
       url: `${agent.url}hook`,
       token: 'tok',
