@@ -2,7 +2,7 @@
  * What an agent says about a task, made into events of ours: ids translated (here and nowhere else), duplicates left
  * out, a Task snapshot turned into what is new in it. Pure but for its memory of what was recorded.
  */
-import { applyArtifact, type StreamResponse } from '../../a2a/events.ts'
+import type { StreamResponse } from '../../a2a/events.ts'
 import {
   type Artifact,
   isInterrupted,
@@ -41,7 +41,8 @@ export interface Intake {
 }
 
 export function createIntake({ taskId, contextId, known, followUp = false, now }: IntakeStart): Intake {
-  let artifacts: Artifact[] = [...(known?.artifacts ?? [])]
+  // By id, with parts of our own: a chunk is pushed to them, because copying them for each would be quadratic.
+  const artifacts = new Map((known?.artifacts ?? []).map((one) => [one.artifactId, { ...one, parts: [...one.parts] }]))
   let state: TaskState = known?.status.state ?? 'TASK_STATE_SUBMITTED'
   let spoken = known !== undefined
   let ended = false
@@ -82,6 +83,17 @@ export function createIntake({ taskId, contextId, known, followUp = false, now }
     return [{ event, ...(history.length > 0 && { history }) }]
   }
 
+  function keep(next: Artifact, append: boolean): void {
+    const mine = append ? artifacts.get(next.artifactId) : undefined
+    if (!mine) {
+      artifacts.set(next.artifactId, { ...next, parts: [...next.parts] })
+      return
+    }
+    const { parts } = mine
+    parts.push(...next.parts)
+    artifacts.set(next.artifactId, { ...mine, ...next, parts })
+  }
+
   function artifact(update: {
     artifact: Artifact
     append?: boolean | undefined
@@ -99,7 +111,7 @@ export function createIntake({ taskId, contextId, known, followUp = false, now }
         ...(metadata && { metadata }),
       },
     }
-    artifacts = applyArtifact(artifacts, event.artifactUpdate)
+    keep(update.artifact, append === true)
     return { event }
   }
 
@@ -107,7 +119,7 @@ export function createIntake({ taskId, contextId, known, followUp = false, now }
   function snapshot(task: Task): TaskEvent[] {
     learn(task.id, task.contextId)
     const changed = (task.artifacts ?? []).filter((candidate) => {
-      const mine = artifacts.find(({ artifactId }) => artifactId === candidate.artifactId)
+      const mine = artifacts.get(candidate.artifactId)
       return !mine || JSON.stringify(mine) !== JSON.stringify(candidate)
     })
     // The message of the status may stand in the history as well: there it is not yet told.
@@ -162,7 +174,7 @@ export function createIntake({ taskId, contextId, known, followUp = false, now }
     overLimit() {
       if (events > LIMITS.eventsPerTaskMax) return `more than ${LIMITS.eventsPerTaskMax} events`
       if (bytes > LIMITS.bytesPerTaskMax) return `more than ${LIMITS.bytesPerTaskMax} bytes of artifacts`
-      if (artifacts.length > LIMITS.artifactsPerTaskMax) return `more than ${LIMITS.artifactsPerTaskMax} artifacts`
+      if (artifacts.size > LIMITS.artifactsPerTaskMax) return `more than ${LIMITS.artifactsPerTaskMax} artifacts`
       return undefined
     },
   }
