@@ -4,12 +4,12 @@
  */
 import type { Value } from './db.ts'
 
-const NEEDS_ESCAPE = /["\\]/
-
 function element(value: Value): string {
   if (value === null) return 'NULL'
   if (typeof value !== 'string') return String(value)
-  return NEEDS_ESCAPE.test(value) ? `"${value.replace(/["\\]/g, '\\$&')}"` : `"${value}"`
+  // Two passes for one character each: JSON is full of quotes, and a pattern for both is three times as slow.
+  const plain = value.includes('\\') ? value.replaceAll('\\', '\\\\') : value
+  return plain.includes('"') ? `"${plain.replaceAll('"', '\\"')}"` : `"${plain}"`
 }
 
 /** `['a', null, 'b"c']` → `{"a",NULL,"b\"c"}` */
