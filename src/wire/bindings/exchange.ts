@@ -59,6 +59,8 @@ export const SECURITY_HEADERS: Headers = {
   'Referrer-Policy': 'no-referrer',
 }
 
+const SECURITY_LIST = Object.entries(SECURITY_HEADERS).flat() as string[]
+
 /** The media type of an HTTP+JSON answer: the version's own, unless the caller listed only the older one. */
 export function mediaTypeOf({ request, codec, tools }: Exchange): string {
   if (tools.quirks === '1.0.0') return JSON_TYPE
@@ -69,10 +71,12 @@ export function mediaTypeOf({ request, codec, tools }: Exchange): string {
 
 /** One `end` with the text: Node then writes head and body in one piece, which a Buffer beside the head is not. */
 export function sendText(exchange: Exchange, status: number, type: string, text: string, extra?: Headers): void {
-  const length = Buffer.byteLength(text)
-  const headers: Headers = { ...SECURITY_HEADERS, 'Content-Type': type, 'Content-Length': length, ...extra }
-  if (exchange.activated.length > 0) headers['A2A-Extensions'] = exchange.activated.join(', ')
-  if (exchange.tools.draining()) headers.Connection = 'close'
+  const length = String(Buffer.byteLength(text))
+  // A flat list is written as it is; an object is looked through three times on its way.
+  const headers = [...SECURITY_LIST, 'Content-Type', type, 'Content-Length', length]
+  if (extra) for (const name of Object.keys(extra)) headers.push(name, String(extra[name]))
+  if (exchange.activated.length > 0) headers.push('A2A-Extensions', exchange.activated.join(', '))
+  if (exchange.tools.draining()) headers.push('Connection', 'close')
   exchange.response.writeHead(status, headers)
   exchange.response.end(text)
 }

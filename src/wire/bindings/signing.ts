@@ -1,4 +1,5 @@
 /** Our signature, ES256: on cards (A2A 1.0 §8.4) and on webhook requests (JWT). Receivers get the keys from the JWKS. */
+import { createPrivateKey, type JsonWebKey, type KeyObject, sign } from 'node:crypto'
 import {
   calculateJwkThumbprint,
   createLocalJWKSet,
@@ -9,7 +10,6 @@ import {
   importJWK,
   type JSONWebKeySet,
   type JWK,
-  SignJWT,
 } from 'jose'
 import type { AgentCard, AgentCardSignature } from '../../a2a/agentCard.ts'
 import { acceptedForms, signedForm } from './signedForm.ts'
@@ -71,18 +71,14 @@ export async function createSigner({ keys, issuer, jwksUrl }: SignerOptions): Pr
   const published = {
     keys: named.map(({ kty, crv, x, y, kid }) => ({ kty, crv, x, y, kid, alg: ALG, use: 'sig' }) as JWK),
   }
+  const raw = createPrivateKey({ key: current as JsonWebKey, format: 'jwk' })
+  const header = base64url({ alg: ALG, kid, typ: 'JWT' })
   return {
     jwks: () => published,
     jwt: ({ audience, id, taskId, bodySha256, now }) => {
-      const issuedAt = Math.floor(now.getTime() / 1_000)
-      return new SignJWT({ taskId, body_sha256: bodySha256 })
-        .setProtectedHeader({ alg: ALG, kid, typ: 'JWT' })
-        .setIssuer(issuer)
-        .setAudience(audience)
-        .setJti(id)
-        .setIssuedAt(issuedAt)
-        .setExpirationTime(issuedAt + JWT_LIFETIME_SECONDS)
-        .sign(key)
+      const iat = Math.floor(now.getTime() / 1_000)
+      const times = { iat, exp: iat + JWT_LIFETIME_SECONDS }
+      return compact(header, { taskId, body_sha256: bodySha256, iss: issuer, aud: audience, jti: id, ...times }, raw)
     },
     async jws(card) {
       const header = { alg: ALG, kid, typ: 'JOSE', ...(jwksUrl !== undefined && { jku: jwksUrl }) }
@@ -90,6 +86,18 @@ export async function createSigner({ keys, issuer, jwksUrl }: SignerOptions): Pr
       return { protected: signed.protected as string, signature: signed.signature }
     },
   }
+}
+
+const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+
+/** A compact JWS, the curve's part on a thread: of a webhook's 150 µs on the loop jose's way took 40. */
+function compact(header: string, claims: unknown, key: KeyObject): Promise<string> {
+  const content = `${header}.${base64url(claims)}`
+  return new Promise((resolve, reject) => {
+    sign('sha256', Buffer.from(content), { key, dsaEncoding: 'ieee-p1363' }, (error, signature) =>
+      error ? reject(error) : resolve(`${content}.${signature.toString('base64url')}`),
+    )
+  })
 }
 
 export type CardTrust = 'verified' | 'unsigned' | 'invalid'

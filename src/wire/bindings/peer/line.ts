@@ -88,7 +88,7 @@ function chooseFace(card: AgentCard, target: AgentTarget, request: Pick<PeerSend
   for (const offered of card.supportedInterfaces) {
     const speak = SPEECHES[offered.protocolBinding.toUpperCase()]
     const codec = codecFor(offered.protocolVersion)
-    if (!speak || !codec || !isSameOrigin(offered.url, target.url)) continue
+    if (!speak || !codec || !isAtHome(offered, target.url)) continue
     const face: AgentFace = {
       url: offered.url,
       ...tenantOf(offered),
@@ -98,6 +98,17 @@ function chooseFace(card: AgentCard, target: AgentTarget, request: Pick<PeerSend
     return { ...face, speech: speak(face) }
   }
   return undefined
+}
+
+const atHome = new WeakMap<AgentInterface, { readonly url: string; readonly same: boolean }>()
+
+/** Remembered beside the card's entry: four URLs were parsed for each send. */
+function isAtHome(offered: AgentInterface, url: string): boolean {
+  const known = atHome.get(offered)
+  if (known?.url === url) return known.same
+  const same = isSameOrigin(offered.url, url)
+  atHome.set(offered, { url, same })
+  return same
 }
 
 // The JS SDK up to 1.3.0 writes `tenant: ''` into its cards.
