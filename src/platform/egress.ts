@@ -59,7 +59,7 @@ export function createEgress(options: EgressOptions): Egress {
 
   const targets = new Map<string, Target>()
 
-  /** What the guard says of a URL and how it is cut never changes: 8 µs for each call, without remembering it. */
+  /** What the guard says of a URL and how it is cut never changes: 3 µs for each call, without remembering it. */
   function targetOf(text: string): Target {
     const known = targets.get(text)
     if (known) return known

@@ -50,7 +50,7 @@ type Read = { kind: 'piece'; bytes: Uint8Array } | { kind: 'end' } | EgressFailu
 
 /**
  * The exchange itself, as undici's own handler. Through `Pool.request` each one had a Readable, its iterator, an
- * AbortController and a composed dispatcher of its own: 60 µs of 300 for a task.
+ * AbortController and a composed dispatcher of its own: about 28 µs of CPU per task, end to end (324 to 296).
  */
 class Course implements Dispatcher.DispatchHandler {
   readonly request: EgressRequest

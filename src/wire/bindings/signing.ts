@@ -90,7 +90,7 @@ export async function createSigner({ keys, issuer, jwksUrl }: SignerOptions): Pr
 
 const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
 
-/** A compact JWS, the curve's part on a thread: of a webhook's 150 µs on the loop jose's way took 40. */
+/** A compact JWS, the curve's part on a thread: 10 µs of the loop, where jose's way took 24. */
 function compact(header: string, claims: unknown, key: KeyObject): Promise<string> {
   const content = `${header}.${base64url(claims)}`
   return new Promise((resolve, reject) => {
