@@ -91,7 +91,9 @@ export function storeSuite(driver: string, open: () => Promise<{ db: Db; close: 
     const owner = uuidv7()
     const owed: string[] = []
     const append = (change: TaskChange): Promise<Appended> =>
-      createAppend(db, { webhookAgeSeconds: 60, newId: uuidv7, onOwed: (lanes) => void owed.push(lanes) }).submit(change)
+      createAppend(db, { webhookAgeSeconds: 60, newId: uuidv7, onOwed: (lanes) => void owed.push(lanes) }).submit(
+        change,
+      )
     const openTask = async (given: Partial<NewTask> = {}) => {
       const task = aNewTask(given)
       await createOpen(db).submit(task)
@@ -135,9 +137,7 @@ export function storeSuite(driver: string, open: () => Promise<{ db: Db; close: 
 
     test('one key makes one task, however many send it at once', async () => {
       const batch = createOpen(db)
-      const results = await Promise.all(
-        Array.from({ length: 40 }, () => batch.submit(aNewTask({ key: 'k1' }))),
-      )
+      const results = await Promise.all(Array.from({ length: 40 }, () => batch.submit(aNewTask({ key: 'k1' }))))
       expect(results.filter((result) => result.kind === 'opened')).toHaveLength(1)
       expect(new Set(results.flatMap((result) => (result.kind === 'repeated' ? [result.taskId] : []))).size).toBe(1)
     })
