@@ -111,7 +111,8 @@ export const deliveries = pgTable(
     seq: integer('seq').notNull(),
     configId: text('config_id'),
     state: smallint('state').notNull(),
-    dueAt: instant('due_at').notNull().defaultNow(),
+    // Microseconds: rounded to milliseconds, half of what is due now would be due in the future.
+    dueAt: timestamp('due_at', { withTimezone: true }).notNull().defaultNow(),
     expiresAt: instant('expires_at'),
     attempt: smallint('attempt').notNull().default(0),
     /** The fencing token: every write made under a lease carries it. */
