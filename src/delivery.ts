@@ -10,6 +10,9 @@
  */
 import assert from 'node:assert/strict'
 
+/** The extension under whose key a task tells where its delivery stands, and a sender says what it wants (never A2A's own). */
+export const EXTENSION_URI = 'urn:x-waypost:store-and-forward:1'
+
 export const DELIVERY_STATES = ['waiting', 'leased', 'done', 'dead', 'void', 'expired'] as const
 export type DeliveryState = (typeof DELIVERY_STATES)[number]
 

@@ -1,5 +1,6 @@
 /** Dead letters: found, and given back to the queue. */
 import type { DestinationKind } from '../delivery.ts'
+import { LIMITS } from '../limits.ts'
 import type { Db, Statement } from './db.ts'
 
 export interface DeadLetter {
@@ -35,7 +36,7 @@ const REPLAY: Statement = {
   write: true,
   text: `
 with again as (
-  update deliveries set state = 0, attempt = 0, due_at = now(), settled_at = null, expires_at = now() + interval '24 hours', code = 'REPLAYED', reason = null
+  update deliveries set state = 0, attempt = 0, due_at = now(), settled_at = null, expires_at = now() + interval '${LIMITS.webhookAgeMaxMs / 1000} seconds', code = 'REPLAYED', reason = null
   where tenant = $1 and id = $2::uuid and kind = 'webhook' and state in (3, 5)
   returning tenant, id, task_id, config_id
 ), enabled as (

@@ -1,11 +1,12 @@
 /** A further message to a task that is under way, and its cancellation: single statements, rare beside `open` and `append`. */
+import { LIMITS } from '../limits.ts'
 import type { Db, Statement } from './db.ts'
 
 /** Webhooks owed for the event that `head` and `log` write; the same in every statement that adds one event. */
 const OWED = (event: string) => `owed as (
   insert into deliveries (tenant, id, kind, destination, ordering_key, position, task_id, seq, config_id, state, expires_at)
   select h.tenant, (substr(${event}::text, 1, 24) || substr(md5(p.id || ${event}::text), 1, 12))::uuid, 'webhook', p.destination,
-    h.id::text || '/' || p.id, h.last_seq, h.id, h.last_seq, p.id, 0, now() + interval '24 hours'
+    h.id::text || '/' || p.id, h.last_seq, h.id, h.last_seq, p.id, 0, now() + interval '${LIMITS.webhookAgeMaxMs / 1000} seconds'
   from head h join push_configs p on p.tenant = h.tenant and p.task_id = h.id
   where h.has_push and p.disabled_at is null
   returning tenant, destination

@@ -4,10 +4,11 @@
  */
 import type { AgentCard, AgentCardSignature, AgentExtension, AgentInterface, AgentSkill } from '../../a2a/agentCard.ts'
 import type { SecurityRequirement, SecurityScheme } from '../../a2a/security.ts'
+import { EXTENSION_URI } from '../../delivery.ts'
 import type { Caller, PresentCard, PresentedCard } from '../../ports.ts'
 import type { Agent } from './agent.ts'
 
-export const STORE_AND_FORWARD = 'urn:x-waypost:store-and-forward:1'
+export const STORE_AND_FORWARD = EXTENSION_URI
 
 /** One way in, in the order of preference. */
 export interface FrontInterface {

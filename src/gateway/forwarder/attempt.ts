@@ -28,7 +28,7 @@ export async function runAttempt(
   tools: AttemptTools,
   signal: AbortSignal,
 ): Promise<Attempt> {
-  let attempt: Attempt = { leased, load, startedAt: tools.clock.elapsed(), reached: false, events: 0 }
+  let attempt: Attempt = { leased, load, startedAt: tools.clock.elapsed() }
   attempt = await findRecipient(attempt, tools)
   attempt = await prepareTarget(attempt, tools, signal)
   attempt = await openRecorder(attempt, tools)
@@ -95,7 +95,6 @@ async function openRecorder(attempt: Attempt, tools: AttemptTools): Promise<Atte
       acceptedAt: load.createdAt,
       under: { deliveryId: leased.id, lease: leased.lease },
     },
-    onEvents: () => {},
     onCancelWanted: (upstreamTask) => void tools.peer.cancel(target, upstreamTask, tools.stopping).catch(() => {}),
   })
   return { ...attempt, recorder }
@@ -123,7 +122,7 @@ async function carry(attempt: Attempt, tools: AttemptTools, signal: AbortSignal)
             recorder.sink,
             signal,
           )
-    return { ...attempt, verdict, reached: verdict.kind !== 'refused' || verdict.code !== 'UNREACHABLE' }
+    return { ...attempt, verdict }
   } finally {
     await recorder.flush().catch(() => {})
   }

@@ -15,9 +15,6 @@ export interface Attempt {
   readonly recorder?: Recorder
   readonly verdict?: Verdict
   readonly outcome?: Outcome | { kind: 'superseded' }
-  /** The agent was reached, whatever it said: its lane is open. */
-  readonly reached: boolean
-  readonly events: number
   /** What the next holder must know when the attempt ends without an outcome. */
   readonly code?: string
 }

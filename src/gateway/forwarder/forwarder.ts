@@ -44,7 +44,7 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
   // Every attempt in flight listens to it; Node takes the eleventh for a leak and says so.
   setMaxListeners(0, stopping.signal)
   const attempts: Carrier = createCarrier(tools, stopping.signal)
-  const health = createHealth({ ...tools, stopping: stopping.signal, pump, onOpen: (lane) => wakeLane(lane) })
+  const health = createHealth({ ...tools, stopping: stopping.signal, onOpen: (lane) => wakeLane(lane) })
   /** Leases of ours that somebody here answers for; what the database has beyond them is nobody's, and is given back. */
   const held = new Set<string>()
   const begun = new Set<string>()

@@ -8,7 +8,6 @@ import type { ForwarderTools } from './tools.ts'
 
 export interface HealthTools extends Pick<ForwarderTools, 'db' | 'clock' | 'signals' | 'probe'> {
   readonly stopping: AbortSignal
-  readonly pump: (lane: Lane) => void
   readonly onOpen: (lane: Lane) => void
 }
 

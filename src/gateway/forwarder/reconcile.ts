@@ -41,7 +41,7 @@ async function takeUp(attempt: Attempt, task: Task, tools: AttemptTools, signal:
   try {
     await recorder.sink({ task })
     if (isTerminal(task.status.state) || isInterrupted(task.status.state))
-      return { ...attempt, verdict: { kind: 'accepted' }, reached: true }
+      return { ...attempt, verdict: { kind: 'accepted' } }
     const verdict = await tools.peer.follow(
       target,
       task.id,
@@ -49,10 +49,10 @@ async function takeUp(attempt: Attempt, task: Task, tools: AttemptTools, signal:
       signal,
       tools.pushes.of(attempt.leased.taskId).nudged,
     )
-    return { ...attempt, verdict, reached: true }
+    return { ...attempt, verdict }
   } catch {
     // The sink has refused: the lease is lost or the task has ended, and the recorder knows which.
-    return { ...attempt, verdict: { kind: 'accepted' }, reached: true }
+    return { ...attempt, verdict: { kind: 'accepted' } }
   } finally {
     await recorder.flush().catch(() => {})
   }

@@ -21,7 +21,6 @@ export interface RecorderTools {
   }
   /** The caller wants it canceled, and now the agent's id for it is known. */
   readonly onCancelWanted: (upstreamTask: string) => void
-  readonly onEvents: (count: number) => void
 }
 
 export type RecorderEnd = 'open' | 'settled' | 'final' | 'lease lost' | 'over limit'
@@ -41,15 +40,7 @@ class StopSending extends Error {}
 /** A reason at hand: an abort without one makes a DOMException with a stack. */
 const AWAKE = new Error('no more to gather')
 
-export function createRecorder({
-  after,
-  record,
-  clock,
-  intake,
-  base,
-  onCancelWanted,
-  onEvents,
-}: RecorderTools): Recorder {
+export function createRecorder({ after, record, clock, intake, base, onCancelWanted }: RecorderTools): Recorder {
   let gathered: TaskEvent[] = []
   let gatheredBytes = 0
   let writing: Promise<void> | undefined
@@ -77,7 +68,6 @@ export function createRecorder({
       ...(ended && { settle: { state: 'done' as const } }),
     })
     if (written.kind === 'appended') lastSeq = written.lastSeq
-    onEvents(events.length)
     settleBy(written, ended)
     if (news && written.kind === 'appended') {
       told = true

@@ -2,11 +2,12 @@
 import type { StreamResponse } from '../../a2a/events.ts'
 import type { Metadata } from '../../a2a/parts.ts'
 import type { Message, Task, TaskStatus } from '../../a2a/tasks.ts'
+import { EXTENSION_URI } from '../../delivery.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import type { StreamEntry } from '../../ports.ts'
 import { toEntry } from './entries.ts'
 
-export const EXTENSION_URI = 'urn:x-waypost:store-and-forward:1'
+export { EXTENSION_URI }
 
 /** Where a task's delivery stands, for its caller. */
 export interface DeliveryFacts {
