@@ -10,7 +10,7 @@
 import { arrayLiteral, columns } from './arrays.ts'
 import type { Batch } from './batch.ts'
 import { createBatch } from './batch.ts'
-import type { Db, Statement, Value } from './db.ts'
+import type { Db, Statement } from './db.ts'
 
 export interface NewEvent {
   /** 1 a status update, 2 an artifact update. */
@@ -67,27 +67,27 @@ const CHANGE = [
   'reason',
 ] as const
 
-// Says again what the join says, in the one form that is looked up by the primary key whatever the statistics: joined to
-// a set of unknown size, the planner read all of `tasks` for each batch (17 million rows for 47,000 tasks).
-const AMONG = (table: string, column: string) =>
-  `${table}.tenant = any(array(select distinct tenant from change)) and ${table}.id = any(array(select ${column} from change))`
-
+// What makes its price grow with the rows and not with their square: each row finds its delivery and its task by primary
+// key (`lateral` with a lock is never turned into another join; "state + 0" keeps the small partial indexes out, which a
+// planner with old figures prefers), and a task's events are taken from the arrays by their place. `limit` is the number
+// of rows and cuts nothing: a planner that does not know it expects one row, and keeps one plan for every batch size
+// instead of planning each small batch anew (0.45 ms). For 64 rows 39 µs a task instead of 87, for 18 rows 45 instead of 74.
 const APPEND: Statement = {
   name: 'events.append',
   write: true,
   text: `
 with change as materialized (
   select * from unnest($1::int[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::smallint[], $7::timestamptz[], $8::text[], $9::text[],
-    $10::smallint[], $11::text[], $12::text[], $13::int[], $22::int[], $23::text[])
-    as c (no, tenant, task_id, delivery_id, lease, state, status_at, upstream_task, upstream_context, settle, code, reason, events,
+    $10::smallint[], $11::text[], $12::text[], $13::int[], $14::int[], $15::int[], $16::text[])
+    as c (no, tenant, task_id, delivery_id, lease, state, status_at, upstream_task, upstream_context, settle, code, reason, first, events,
       expected, receipt)
-), event as materialized (
-  select * from unnest($14::int[], $15::int[], $16::uuid[], $17::smallint[], $18::text[], $19::text[], $20::text[])
-    as e (no, ordinal, id, kind, body, history, request)
+  limit $23::int
 ), held as materialized (
-  select c.no, d.id from change c join deliveries d on d.tenant = c.tenant and d.id = c.delivery_id
-  where d.lease = c.lease and d.state = 1 and ${AMONG('d', 'delivery_id')}
-  for update of d
+  select c.*, d.id is not null as leased from change c left join lateral (
+    select id from deliveries
+    where tenant = c.tenant and id = c.delivery_id and lease = c.lease and state + 0 = 1
+    for update
+  ) d on true
 ), head as (
   update tasks t set
     last_seq = t.last_seq + c.events,
@@ -95,19 +95,25 @@ with change as materialized (
     status_at = greatest(t.status_at, c.status_at),
     upstream_task = coalesce(c.upstream_task, t.upstream_task),
     upstream_context = coalesce(c.upstream_context, t.upstream_context)
-  from change c
-  where t.tenant = c.tenant and t.id = c.task_id and ${AMONG('t', 'task_id')} and t.state in (0, 1, 2, 6, 8)
-    and (c.delivery_id is null or c.no in (select no from held))
+  from held c
+  where t.tenant = c.tenant and t.id = c.task_id and t.state in (0, 1, 2, 6, 8)
+    and (c.leased or c.delivery_id is null)
     and (c.expected is null or c.expected = t.last_seq)
-  returning c.no, t.tenant, t.id, t.last_seq, t.last_seq - c.events as before, t.has_push, t.cancel_at is not null as cancel
+  returning c.no, c.first, c.events, t.tenant, t.id, t.last_seq, t.has_push, t.cancel_at is not null as cancel
 ), log as (
   insert into task_events (tenant, task_id, seq, kind, body, history, request)
-  select h.tenant, h.id, h.before + e.ordinal, e.kind, e.body, e.history, e.request from head h join event e on e.no = h.no
+  select tenant, id, last_seq - events + n, ($18::smallint[])[first + n], ($19::text[])[first + n], ($20::text[])[first + n],
+    ($21::text[])[first + n]
+  from head cross join generate_series(1, events) n
 ), owed as (
   insert into deliveries (tenant, id, kind, destination, ordering_key, position, task_id, seq, config_id, state, expires_at)
   select h.tenant, (substr(e.id::text, 1, 24) || substr(md5(p.id || e.id::text), 1, 12))::uuid, 'webhook', p.destination,
-    h.id::text || '/' || p.id, h.before + e.ordinal, h.id, h.before + e.ordinal, p.id, 0, now() + make_interval(secs => $21::int)
-  from head h join event e on e.no = h.no join push_configs p on p.tenant = h.tenant and p.task_id = h.id
+    h.id::text || '/' || p.id, e.seq, h.id, e.seq, p.id, 0, now() + make_interval(secs => $22::int)
+  from head h
+  join push_configs p on p.tenant = h.tenant and p.task_id = h.id
+  cross join lateral (
+    select ($17::uuid[])[h.first + n] as id, h.last_seq - h.events + n as seq from generate_series(1, h.events) n
+  ) e
   where h.has_push and p.disabled_at is null
   returning tenant, destination
 ), settled as (
@@ -115,13 +121,13 @@ with change as materialized (
     state = case when c.no in (select no from head) then c.settle else 4 end,
     lease = null, owner = null, leased_until = null, settled_at = now(), code = c.code, reason = c.reason,
     receipt = case when c.no in (select no from head) then coalesce(c.receipt, d.receipt) else d.receipt end
-  from change c
-  where d.tenant = c.tenant and d.id = c.delivery_id and ${AMONG('d', 'delivery_id')} and c.settle is not null and c.no in (select no from held)
+  from held c
+  where d.tenant = c.tenant and d.id = c.delivery_id and c.leased and c.settle is not null
     and (c.expected is null or c.no in (select no from head))
 )
-select c.no, h.last_seq as "lastSeq", h.cancel, (c.delivery_id is null or c.no in (select no from held)) as held,
+select c.no, h.last_seq as "lastSeq", h.cancel, (c.leased or c.delivery_id is null) as held,
   (select string_agg(distinct tenant || ' ' || destination, chr(10)) from owed) as owed
-from change c left join head h on h.no = c.no`,
+from held c left join head h on h.no = c.no`,
 }
 
 interface AppendRow {
@@ -140,25 +146,16 @@ export interface AppendOptions {
   readonly onOwed: (lanes: string) => void
 }
 
-function eventColumns(changes: readonly TaskChange[], newId: () => string): string[] {
-  const no: Value[] = []
-  const ordinal: Value[] = []
-  const ids: Value[] = []
+/** The events of all changes one after another, and where each change's own begin. */
+function eventColumns(changes: readonly TaskChange[], newId: () => string): { first: string; flat: string[] } {
+  const first: number[] = []
   const flat: NewEvent[] = []
-  changes.forEach((change, index) => {
-    change.events.forEach((event, at) => {
-      no.push(index)
-      ordinal.push(at + 1)
-      ids.push(newId())
-      flat.push(event)
-    })
-  })
-  return [
-    arrayLiteral(no),
-    arrayLiteral(ordinal),
-    arrayLiteral(ids),
-    ...columns(flat, ['kind', 'body', 'history', 'request']),
-  ]
+  for (const { events } of changes) {
+    first.push(flat.length)
+    flat.push(...events)
+  }
+  const ids = arrayLiteral(flat.map(() => newId()))
+  return { first: arrayLiteral(first), flat: [ids, ...columns(flat, ['kind', 'body', 'history', 'request'])] }
 }
 
 /** The shared writer of task changes. Not repeatable: after a lost connection the lease may have been settled already. */
@@ -168,14 +165,17 @@ export function createAppend(db: Db, options: AppendOptions): Batch<TaskChange, 
     repeatable: false,
     weigh: (change) => change.events.reduce((bytes, event) => bytes + event.body.length, 200),
     async run(rows) {
+      const { first, flat } = eventColumns(rows, options.newId)
       const values = [
         arrayLiteral(rows.map((_, index) => index)),
         ...columns(rows, CHANGE),
+        first,
         arrayLiteral(rows.map((row) => row.events.length)),
-        ...eventColumns(rows, options.newId),
-        options.webhookAgeSeconds,
         arrayLiteral(rows.map((row) => row.expectedSeq ?? null)),
         arrayLiteral(rows.map((row) => row.receipt ?? null)),
+        ...flat,
+        options.webhookAgeSeconds,
+        rows.length,
       ]
       const written = await db.query<AppendRow>(APPEND, values)
       const owed = written[0]?.owed
