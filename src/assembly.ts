@@ -1,11 +1,10 @@
-/** Builds the parts and introduces them to each other. With `main.ts`, which starts and stops them, the only file that knows them all. */
-import { setMaxListeners } from 'node:events'
+/** Builds the parts and introduces them to each other. With `main.ts`, which starts and stops them, the only file that knows them all. What they stand on is laid in `ground.ts`. */
 import { hostname } from 'node:os'
-import { type Config, publicUrl } from './config.ts'
 import { createPresentCard, waysIn } from './gateway/agents/present.ts'
 import { type Agents, createAgents } from './gateway/agents/registry.ts'
 import { createApiKeys, newAgentKey } from './gateway/callers/apiKeys.ts'
 import { createAuthenticate } from './gateway/callers/authenticate.ts'
+import { openSigningKeys } from './gateway/callers/signingKeys.ts'
 import { createDepths } from './gateway/deliveries/depth.ts'
 import { createForwarder, type Forwarder } from './gateway/forwarder/forwarder.ts'
 import { replay } from './gateway/forwarder/replay.ts'
@@ -18,106 +17,27 @@ import { createExecute } from './gateway/operations/execute.ts'
 import { createHints } from './gateway/tasks/hints.ts'
 import { createHub } from './gateway/tasks/hub.ts'
 import { createRecord } from './gateway/tasks/record.ts'
-import type { HappeningSignals, Happenings } from './happenings.ts'
+import type { Ground } from './ground.ts'
 import { leadsHere } from './http/hosts.ts'
-import { LIMITS, type Limits } from './limits.ts'
-import { type Clock, systemClock } from './platform/clock.ts'
-import { createEgress, type EgressOptions } from './platform/egress.ts'
+import type { Limits } from './limits.ts'
+import { createEgress } from './platform/egress.ts'
 import { uuidv7 } from './platform/ids.ts'
-import { createSeal, type Seal } from './platform/seal.ts'
-import type { LoopTools } from './platform/service.ts'
-import { createSignals } from './platform/signals.ts'
 import type { StreamEntry } from './ports.ts'
-import { derivedKey, readSecrets, type Secrets, signingKeys } from './secrets.ts'
-import type { Db } from './store/db.ts'
-import { openEmbedded } from './store/drivers/pglite.ts'
-import { openPostgres } from './store/drivers/postgres.ts'
+import { derivedKey } from './secrets.ts'
 import { createAppend } from './store/events.ts'
-import { migrateUp, onPostgres, readMigrations } from './store/migrate.ts'
 import { createOpen } from './store/tasks.ts'
 import { USER_AGENT } from './version.ts'
 import { createFetchCard } from './wire/bindings/card.ts'
 import { createPeer } from './wire/bindings/peer.ts'
-import { createSigner } from './wire/bindings/signing.ts'
+import { createSigner, generateSigningKey, type Signer } from './wire/bindings/signing.ts'
 import { createPostWebhook } from './wire/bindings/webhook.ts'
 import { ALL_VERSIONS } from './wire/versions/table.ts'
 
-/** What a test or a bench may want otherwise. */
-export interface Overrides {
-  readonly limits?: Partial<Limits>
-  /** How often and how far apart webhooks are tried. */
-  readonly webhooks?: { attemptsMax: number; firstMs: number; longestMs: number }
-  readonly egress?: Partial<EgressOptions>
-  readonly lanes?: number
-  /** Listens to everything from the first moment on. */
-  readonly onSignals?: (signals: HappeningSignals) => void
-}
-
 const LOOPBACK = ['127.0.0.0/8', '::1/128']
 
-/** What everything else stands on. */
-export interface Ground {
-  readonly config: Config
-  readonly overrides: Overrides
-  readonly limits: Limits
-  readonly clock: Clock
-  readonly signals: HappeningSignals
-  readonly secrets: Secrets
-  readonly seal: Seal
-  readonly db: Db
-  /** The database's time as this process knows it (D9). */
-  readonly now: () => Date
-  readonly loopTools: LoopTools
-  /** Where clients reach us; right once the listener is bound. */
-  readonly url: () => string
-  readonly bind: (port: number) => void
-  readonly draining: AbortController
-}
-
-async function openStore(config: Config, signals: HappeningSignals): Promise<Db> {
-  if (!config.databaseUrl) return openEmbedded({ directory: config.dataDir })
-  await onPostgres(config.databaseUrl, (connection) => migrateUp(connection, readMigrations()))
-  return openPostgres({ url: config.databaseUrl, onReplaced: (reason) => signals.emit('store.replaced', { reason }) })
-}
-
-export async function layGround(config: Config, overrides: Overrides): Promise<Ground> {
-  const signals = createSignals<Happenings>()
-  overrides.onSignals?.(signals)
-  const limits: Limits = { ...LIMITS, ...overrides.limits }
-  const secrets = readSecrets(config)
-  const db = await openStore(config, signals)
-  await db.ping()
-  const draining = new AbortController()
-  // Each open stream listens to it: thousands are no leak.
-  setMaxListeners(0, draining.signal)
-  let port = config.port
-  return {
-    config,
-    overrides,
-    limits,
-    clock: systemClock,
-    signals,
-    secrets,
-    seal: createSeal(secrets.masterKey),
-    db,
-    now: () => new Date(systemClock.now().getTime() + db.offsetMs()),
-    loopTools: {
-      clock: systemClock,
-      stopGraceMs: limits.stopGraceMs,
-      pauseMs: limits.pollMs,
-      onError: (service, error) =>
-        signals.emit('service.failed', { service, error: (error as Error)?.message?.slice(0, 300) ?? String(error) }),
-    },
-    url: () => publicUrl(config, port),
-    bind: (bound) => {
-      port = bound
-    },
-    draining,
-  }
-}
-
 /** The half that speaks, as a client: everything that goes out. */
-export async function buildOutward({ config, overrides, clock, signals, db, seal, url }: Ground) {
+export async function buildOutward(ground: Ground) {
+  const { config, overrides, clock, signals } = ground
   const egress = createEgress({
     allow: config.egressAllow ?? (config.databaseUrl ? [] : LOOPBACK),
     onBlocked: (host, reason) => signals.emit('egress.blocked', { host, reason }),
@@ -132,9 +52,26 @@ export async function buildOutward({ config, overrides, clock, signals, db, seal
     quarantine: (reason, { name }) =>
       signals.emit('delivery.quarantined', { task: '', destination: `agent:${name}`, reason }),
   })
-  const signer = await createSigner({ keys: await signingKeys(db, seal), issuer: url() })
+  const { signer, signingKeys } = await buildSigner(ground)
   const postWebhook = createPostWebhook({ ...tools, sign: signer, userAgent: USER_AGENT })
-  return { egress, fetchCard, peer, signer, postWebhook }
+  return { egress, fetchCard, peer, signer, signingKeys, postWebhook }
+}
+
+/** Who signs, and the keys that all replicas share. */
+async function buildSigner({ db, seal, clock, loopTools, now, config, limits, url }: Ground) {
+  let signer: Signer | undefined
+  const signingKeys = await openSigningKeys({
+    ...{ db, seal, clock, loopTools, now },
+    generate: generateSigningKey,
+    async use(ring) {
+      if (signer) await signer.use(ring)
+      else signer = await createSigner({ ...ring, issuer: url, jwksUrl: () => `${url()}/.well-known/jwks.json` })
+    },
+    graceSeconds: config.keyGraceSeconds,
+    everyMs: limits.signingKeysEveryMs,
+  })
+  if (!signer) throw new Error('no signing key')
+  return { signer, signingKeys }
 }
 export type Outward = Awaited<ReturnType<typeof buildOutward>>
 
@@ -143,10 +80,16 @@ export function buildParties(
   { db, clock, signals, limits, secrets, seal, config, url }: Ground,
   { egress, fetchCard, signer }: Outward,
 ) {
-  const agents = createAgents({ db, seal, fetchCard, checkUrl: egress.checkUrl, newAgentKey, clock, signals })
+  const agents = createAgents({ db, seal, fetchCard, checkUrl: egress.checkUrl, newAgentKey, clock, signals, limits })
   const grpc = config.grpcPort > 0 ? `${new URL(url()).hostname}:${config.grpcPort}` : undefined
   const interfaces = waysIn(ALL_VERSIONS.map(({ version }) => version).reverse(), grpc)
-  const presentCard = createPresentCard({ find: agents.find, publicUrl: url, interfaces, sign: signer.jws })
+  const presentCard = createPresentCard({
+    find: agents.find,
+    publicUrl: url,
+    interfaces,
+    sign: signer.signatures,
+    signedSince: signer.since,
+  })
   const authenticate = createAuthenticate({
     db,
     clock,

@@ -102,6 +102,12 @@ export const SETTINGS = {
     z.string().optional(),
     "the agent whose surface is also served at '/'",
   ),
+  keyGraceSeconds: setting(
+    'WAYPOST_KEY_GRACE_SECONDS',
+    'key-grace-seconds',
+    z.coerce.number().int().min(600).max(2_592_000).default(86_400),
+    'how long a signing key stays published after another has taken its place: 600 to 2592000',
+  ),
   blockSeconds: setting(
     'WAYPOST_BLOCK_SECONDS',
     'block-seconds',

@@ -164,6 +164,15 @@ export const LIMITS = {
   cardFreshMs: 5 * MINUTE_MS,
   cardMaxAgeSeconds: 60,
 
+  // Signing
+  /** Every replica looks this often for a new key; a new one signs after three looks. */
+  signingKeysEveryMs: 2_000,
+  /** Published at a time. A verifier reads them all. */
+  signingKeysMax: 8,
+  /** No shorter than a webhook's signature is good for; no longer than anybody remembers why it is there. */
+  keyGraceSecondsMin: 600,
+  keyGraceSecondsMax: 30 * 24 * 3_600,
+
   // Callers
   /** A verified credential is trusted this long without asking again (SR-09); revocation is seen within it. */
   credentialCacheMs: 5_000,

@@ -7,15 +7,13 @@ import {
   buildParties,
   buildQueue,
   buildReplay,
-  type Ground,
-  layGround,
   type Outward,
-  type Overrides,
   type Parties,
   type Queue,
 } from './assembly.ts'
 import { banner } from './banner.ts'
 import { type Config, readConfig, SETTINGS } from './config.ts'
+import { type Ground, layGround, type Overrides } from './ground.ts'
 import type { HappeningSignals } from './happenings.ts'
 import { createFace } from './http/app.ts'
 import { createAccess } from './http/face.ts'
@@ -36,7 +34,7 @@ import { VERSION } from './version.ts'
 import { createGrpcServer } from './wire/bindings/grpc/server.ts'
 import { createA2aServer } from './wire/bindings/server.ts'
 
-export type { Overrides } from './assembly.ts'
+export type { Overrides } from './ground.ts'
 
 export interface Gateway {
   readonly url: string
@@ -69,7 +67,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   const execute = buildOperations(ground, outward, parties, queue)
   server.on('request', buildInward(ground, outward, parties, queue, metrics, execute))
 
-  const services: Service[] = [queue.replica, queue.hub, queue.forwarder, queue.mailbox, queue.sweep]
+  const services: Service[] = [queue.replica, outward.signingKeys, queue.hub, queue.forwarder, queue.mailbox, queue.sweep]
   if (config.grpcPort > 0) services.push(buildGrpc(ground, parties, execute))
   try {
     for (const service of services) await service.start()
@@ -135,6 +133,7 @@ function buildInward(
     execute,
     authenticate: parties.authenticate,
     presentCard: parties.presentCard,
+    sign: outward.signer.signature,
     signals,
     clock,
     limits,
@@ -151,6 +150,7 @@ function buildInward(
     health: createHealth({ db, clock, version: VERSION, draining: isDraining }),
     metrics,
     jwks: outward.signer.jwks,
+    signingKeys: outward.signingKeys,
     replay: buildReplay(ground, parties, queue),
     follow: queue.hub.follow,
     receivePush: queue.pushes.receive,

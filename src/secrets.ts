@@ -8,10 +8,6 @@ import { join } from 'node:path'
 import type { Config } from './config.ts'
 import { makeKey } from './gateway/callers/apiKeys.ts'
 import { secret } from './platform/ids.ts'
-import type { Seal } from './platform/seal.ts'
-import type { Db } from './store/db.ts'
-import { sharedSecret } from './store/secrets.ts'
-import { generateSigningKey } from './wire/bindings/signing.ts'
 
 export interface Secrets {
   readonly adminKey: string
@@ -46,12 +42,3 @@ export function readSecrets(config: Config): Secrets {
 /** A key for one use, made from the master key: the same on every replica, and useless for anything else. */
 export const derivedKey = (masterKey: string, use: string): Buffer =>
   Buffer.from(hkdfSync('sha256', Buffer.from(masterKey, 'base64'), '', `waypost ${use}`, 32))
-
-/** The private keys that sign cards and webhooks; the first signs. Shared by all replicas through the store. */
-export async function signingKeys(db: Db, seal: Seal): Promise<Awaited<ReturnType<typeof generateSigningKey>>[]> {
-  const place = 'secrets/signing-keys'
-  const sealed = await sharedSecret(db, 'signing-keys', async () =>
-    seal.seal(JSON.stringify([await generateSigningKey()]), place),
-  )
-  return JSON.parse(seal.open(sealed, place))
-}

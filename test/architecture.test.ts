@@ -134,6 +134,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   'main.ts': [''],
   'assembly.ts': [''],
+  'ground.ts': [''],
   'secrets.ts': [''],
   'banner.ts': ['config.ts'],
   'version.ts': [],

@@ -111,6 +111,24 @@ const KEYS: readonly CommandRow[] = [
     examples: ['key revoke ID --yes'],
     run: async () => (await key()).revoke,
   },
+  {
+    path: 'key signing',
+    group: GATEWAY,
+    about: 'the keys that sign cards and webhooks',
+    run: async () => (await key()).signing,
+  },
+  {
+    path: 'key rotate-signing',
+    group: GATEWAY,
+    about: 'sign with a new key; the old one stays published for a grace',
+    options: [
+      ['--grace <duration>', 'how long (default: WAYPOST_KEY_GRACE_SECONDS, a day)'],
+      ['--compromised', 'others know the old keys: no grace at all'],
+      YES,
+    ],
+    examples: ['key rotate-signing', 'key rotate-signing --compromised --yes'],
+    run: async () => (await key()).rotateSigning,
+  },
 ]
 
 const FILTER: readonly OptionRow[] = [

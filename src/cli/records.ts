@@ -64,6 +64,14 @@ export interface KeyRecord {
   readonly revokedAt?: string | null
 }
 
+/** `GET /v1/signing-keys`. */
+export interface SigningKeyRecord {
+  readonly id: string
+  readonly state?: string
+  readonly signsFrom?: string
+  readonly publishedUntil?: string
+}
+
 /** `GET /v1/webhooks/attempts`. */
 export interface WebhookAttemptRecord {
   readonly delivery: string

@@ -2,7 +2,14 @@
 import { moment } from './durations.ts'
 import type { Invocation } from './invocation.ts'
 import type { Cell, Style } from './output.ts'
-import type { AgentRecord, DeliveryRecord, KeyRecord, TaskRecord, WebhookAttemptRecord } from './records.ts'
+import type {
+  AgentRecord,
+  DeliveryRecord,
+  KeyRecord,
+  SigningKeyRecord,
+  TaskRecord,
+  WebhookAttemptRecord,
+} from './records.ts'
 import { stateName } from './render.ts'
 
 const STATE_STYLES: Readonly<Record<string, Style>> = {
@@ -123,6 +130,14 @@ export function keyTable(keys: readonly KeyRecord[], call: Invocation): void {
       at(key.lastUsedAt),
       key.revokedAt ? { text: 'revoked', style: 'bad' } : 'active',
     ]),
+  )
+}
+
+export function signingKeyTable(keys: readonly SigningKeyRecord[], call: Invocation): void {
+  const at = (iso: string | undefined) => moment(iso, call.clock.now(), call.timeFormat)
+  call.out.table(
+    ['SIGNING KEY', 'STATE', 'SIGNS FROM', 'PUBLISHED UNTIL'],
+    keys.map(({ id, state, signsFrom, publishedUntil }) => [id, some(state), at(signsFrom), at(publishedUntil)]),
   )
 }
 

@@ -17,6 +17,7 @@ import { auditRoutes } from './admin/audit.ts'
 import { deliveryRoutes, type Replay } from './admin/deliveries.ts'
 import type { Follow } from './admin/events.ts'
 import { keyRoutes } from './admin/keys.ts'
+import { type SigningKeyRoutesTools, signingKeyRoutes } from './admin/signingKeys.ts'
 import { taskRoutes } from './admin/tasks.ts'
 import { webhookRoutes } from './admin/webhooks.ts'
 import { createAccess, type Face, type FaceContext, isFromHere, newFace } from './face.ts'
@@ -38,6 +39,7 @@ export interface FaceTools {
   readonly health: Health
   readonly metrics: Metrics
   readonly jwks: () => object
+  readonly signingKeys: SigningKeyRoutesTools['signingKeys']
   readonly replay: Replay
   readonly follow: Follow
   readonly wake: (tenant: string, destination: string) => void
@@ -141,6 +143,7 @@ function routesOf(tools: FaceTools): Face[] {
     wellKnownRoutes(tools),
     agentRoutes({ ...shared, enrolls }),
     keyRoutes(shared),
+    signingKeyRoutes(shared),
     taskRoutes(shared),
     deliveryRoutes(shared),
     webhookRoutes(shared),

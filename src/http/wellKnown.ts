@@ -2,6 +2,7 @@
 import type { Agent } from '../gateway/agents/agent.ts'
 import type { Agents } from '../gateway/agents/registry.ts'
 import { LIMITS } from '../limits.ts'
+import { sha256 } from '../platform/ids.ts'
 import type { PresentCard } from '../ports.ts'
 import { type Face, newFace } from './face.ts'
 
@@ -21,9 +22,15 @@ const CATALOGUE_MAX = 1_000
 
 export function wellKnownRoutes({ agents, presentCard, publicUrl, jwks }: WellKnownTools): Face {
   const face = newFace()
-  face.get('/.well-known/jwks.json', (context) =>
-    context.json(jwks(), 200, { 'Cache-Control': 'public, max-age=600', 'Content-Type': 'application/jwk-set+json' }),
-  )
+  // Never served stale: a key signs a few seconds after it is published.
+  face.get('/.well-known/jwks.json', (context) => {
+    const text = JSON.stringify(jwks())
+    const etag = `"${sha256(text).slice(0, 27)}"`
+    const headers = { 'Cache-Control': 'public, no-cache', 'Content-Type': 'application/jwk-set+json', ETag: etag }
+    const known = context.req.header('if-none-match') ?? ''
+    const unchanged = known.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag)
+    return unchanged ? context.body(null, 304, headers) : context.body(text, 200, headers)
+  })
   face.get('/.well-known/ai-catalog.json', async (context) => {
     const listed = await agents.list({ tenant: TENANT, visibility: 'public', limit: CATALOGUE_MAX })
     const entries = await Promise.all(listed.map((agent) => entryOf(agent, presentCard, publicUrl())))

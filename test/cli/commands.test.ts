@@ -35,6 +35,8 @@ const SAMPLES: Readonly<Record<string, readonly string[]>> = {
   'key create': ['--permits', 'send,read'],
   'key list': [],
   'key revoke': ['k1', '--yes'],
+  'key signing': [],
+  'key rotate-signing': ['--grace', '1h'],
   'dlq list': [],
   'dlq show': [DELIVERY],
   'dlq replay': [DELIVERY],

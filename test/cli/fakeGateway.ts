@@ -90,6 +90,13 @@ const CANNED: Readonly<Record<string, unknown>> = {
   'POST /v1/agents/echo/rotate-key': { name: 'echo', token: 'wp_x' },
   'POST /v1/keys': { id: 'k1', key: 'wp_k1_secret', name: 'cli', permits: ['send'] },
   'GET /v1/keys': { items: [{ id: 'k1', name: 'cli', permits: ['send'] }] },
+  'GET /v1/signing-keys': { items: [{ id: 's1', state: 'current' }] },
+  'POST /v1/signing-keys/rotate': {
+    items: [
+      { id: 's2', state: 'current' },
+      { id: 's1', state: 'retiring' },
+    ],
+  },
   'DELETE /v1/keys/k1': { id: 'k1', revoked: true },
 }
 

@@ -88,6 +88,7 @@ export async function openFace(db: Db, given: Partial<FaceTools> = {}): Promise<
     health,
     metrics,
     jwks: () => ({ keys: [] }),
+    signingKeys: { list: () => [], rotate: async () => [] },
     replay: async (_, id, by) => {
       replayed.push(`${id} ${by}`)
       return { kind: 'replayed', taskId: id }

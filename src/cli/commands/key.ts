@@ -1,8 +1,8 @@
-/** `key create|list|revoke`. A key's secret is shown once, at its creation. */
+/** `key create|list|revoke|signing|rotate-signing`. A key's secret is shown once, at its creation; a signing key's never. */
 import { usage } from '../errors.ts'
-import type { Run } from '../invocation.ts'
-import { type KeyRecord, readAll } from '../records.ts'
-import { keyTable } from '../tables.ts'
+import type { Invocation, Run } from '../invocation.ts'
+import { type KeyRecord, readAll, type SigningKeyRecord } from '../records.ts'
+import { keyTable, signingKeyTable } from '../tables.ts'
 
 const words = (text: string | undefined): string[] | undefined =>
   text
@@ -51,5 +51,28 @@ export const revoke: Run = async (call) => {
   const answer = await call.gateway.send('DELETE', `/v1/keys/${encodeURIComponent(id)}`)
   if (call.out.json) call.out.document(answer)
   else call.out.fields([['Revoked', id]])
+  return 0
+}
+
+export const signing: Run = async (call) => told(await call.gateway.get('/v1/signing-keys'), call)
+
+export const rotateSigning: Run = async (call) => {
+  const grace = call.duration('grace')
+  if (call.has('compromised') && grace !== undefined) throw usage('--compromised leaves no grace: give one of the two')
+  if (call.has('compromised') && !call.has('yes')) {
+    throw usage(
+      'signatures of the keys until now would no longer be found valid by anybody; say that you mean it',
+      `${call.program} key rotate-signing --compromised --yes`,
+    )
+  }
+  const graceSeconds = call.has('compromised') ? 0 : grace === undefined ? undefined : Math.round(grace / 1_000)
+  const body = graceSeconds === undefined ? {} : { graceSeconds }
+  return told(await call.gateway.send('POST', '/v1/signing-keys/rotate', body), call)
+}
+
+function told(answer: unknown, call: Invocation): number {
+  const { items = [] } = answer as { items?: readonly SigningKeyRecord[] }
+  if (call.out.json) call.out.document(answer)
+  else signingKeyTable(items, call)
   return 0
 }

@@ -41,7 +41,9 @@ export interface PresentTools {
   /** Whose agents callers without credentials see. */
   readonly publicTenant?: string
   /** Signs the card as it is fronted; what the upstream signed is another text. */
-  readonly sign?: (card: AgentCard) => Promise<AgentCardSignature>
+  readonly sign?: (card: AgentCard) => Promise<AgentCardSignature[]>
+  /** Since when it is signed by the present key. */
+  readonly signedSince?: () => Date | undefined
 }
 
 export function createPresentCard(tools: PresentTools): PresentCard {
@@ -60,9 +62,14 @@ export function createPresentCard(tools: PresentTools): PresentCard {
   }
 }
 
-async function present(agent: Agent, { publicUrl, interfaces, sign }: PresentTools): Promise<PresentedCard> {
+async function present(agent: Agent, tools: PresentTools): Promise<PresentedCard> {
+  const { publicUrl, interfaces, sign, signedSince } = tools
+  const { modifiedAt } = agent
   const card = frontedCard(agent, publicUrl(), interfaces)
-  return { card: sign ? { ...card, signatures: [await sign(card)] } : card, modifiedAt: agent.modifiedAt }
+  if (!sign) return { card, modifiedAt }
+  const signed = { ...card, signatures: await sign(card) }
+  const since = signedSince?.()
+  return { card: signed, modifiedAt: since && since > modifiedAt ? since : modifiedAt }
 }
 
 /** A private agent is there for those of its tenant who have said who they are. */

@@ -19,12 +19,14 @@ import { matchRest } from './rest/routes.ts'
 import { serveRest } from './rest/server.ts'
 import { createStreams } from './sse.ts'
 import { locator, segmentsOf } from './targets.ts'
-import { CARD_PATHS, serveCard } from './wellKnown.ts'
+import { CARD_PATHS, type CardTools, serveCard } from './wellKnown.ts'
 
 export interface A2aServerTools {
   readonly execute: Execute
   readonly authenticate: Authenticate
   readonly presentCard: PresentCard
+  /** Signs hybrid cards, as they stand. */
+  readonly sign?: CardTools['sign']
   readonly signals: HappeningSignals
   readonly clock: Clock
   readonly limits?: Partial<Limits>

@@ -5,7 +5,7 @@ import { canonicalJson } from '../../platform/canonicalJson.ts'
 /** Members that the specification neither requires nor tracks the presence of: left out when they hold their default. */
 const OMITTED_WHEN_EMPTY: ReadonlySet<string> = new Set([
   ...['tenant', 'extensions', 'securitySchemes', 'securityRequirements', 'examples', 'inputModes', 'outputModes'],
-  ...['bearerFormat', 'oauth2MetadataUrl', 'refreshUrl', 'required', 'pkceRequired'],
+  ...['bearerFormat', 'oauth2MetadataUrl', 'refreshUrl', 'required', 'pkceRequired', 'list'],
 ])
 
 const isEmpty = (value: unknown): boolean =>
@@ -36,18 +36,20 @@ const bySpecification: Keep = (name, value, owner) => {
   return !(OMITTED_WHEN_EMPTY.has(name) && (value === false || isEmpty(value)))
 }
 
-/** The official JS and Python SDKs leave out every empty value, required ones too. */
-const bySdk: Keep = (name, value, owner) => bySpecification(name, value, owner) && !isEmpty(value)
+/** The official JS and Python SDKs leave out every empty value, required ones and those in lists and `params` too. */
+function cleaned(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(cleaned).filter((one) => !isEmpty(one))
+  if (typeof value !== 'object' || value === null) return value
+  const kept = Object.entries(value).map(([name, inner]): [string, unknown] => [name, cleaned(inner)])
+  return Object.fromEntries(kept.filter(([, inner]) => !isEmpty(inner)))
+}
 
-const formOf = ({ signatures: _, ...card }: AgentCard, keep: Keep): Buffer =>
-  Buffer.from(canonicalJson(prune(card, keep)))
-
-/** What we sign. A card without empty required members has the same bytes for every verifier that we know. */
-export const signedForm = (card: AgentCard): Buffer => formOf(card, bySpecification)
-
-/** What others may have signed: by the specification, by the SDKs, or the document as it stands. They mean the same. */
-export const acceptedForms = (card: AgentCard): Buffer[] => [
-  signedForm(card),
-  formOf(card, bySdk),
-  formOf(card, (_name, value) => value !== undefined),
-]
+/**
+ * The same card as its verifiers write it, without repetition: by the specification, by the SDKs, and as the document
+ * stands. They mean the same, so one signature over each is what every verifier finds its own in.
+ */
+export function signedForms({ signatures: _, ...card }: AgentCard): Buffer[] {
+  const specified = prune(card, bySpecification)
+  const forms = [specified, cleaned(specified), card].map((form) => canonicalJson(form))
+  return [...new Set(forms)].map((text) => Buffer.from(text))
+}

@@ -12,7 +12,9 @@ import {
   type JWK,
 } from 'jose'
 import type { AgentCard, AgentCardSignature } from '../../a2a/agentCard.ts'
-import { acceptedForms, signedForm } from './signedForm.ts'
+import { canonicalJson } from '../../platform/canonicalJson.ts'
+import { sha256 } from '../../platform/ids.ts'
+import { signedForms } from './signedForm.ts'
 
 const ALG = 'ES256'
 /** Of others' cards: public keys only. */
@@ -33,21 +35,32 @@ export interface WebhookClaims {
 }
 
 export interface Signer {
-  /** Public keys only: the one that signs, and during rotation the one before or after it. */
+  /** Public keys only: the one that signs, the next one, and those that have signed what is still about. */
   jwks(): JSONWebKeySet
+  /** Since when the current key signs; undefined: since ever. */
+  since(): Date | undefined
   /** Not to be cached: id and body hash make each one fit one request only. */
   jwt(claims: WebhookClaims): Promise<string>
-  /** A detached JWS over the RFC 8785 form of a card without its signatures. */
-  jws(card: AgentCard): Promise<AgentCardSignature>
+  /** Detached JWS over the RFC 8785 forms of a card without its signatures. The same card gets the same signatures. */
+  signatures(card: AgentCard): Promise<AgentCardSignature[]>
+  /** The same over any other JSON document as it stands, without its `signatures`. */
+  signature(document: Readonly<Record<string, unknown>>): Promise<AgentCardSignature>
+  /** From now on these keys. Rejects with a TypeError as `createSigner` does, and then nothing has changed. */
+  use(ring: KeyRing): Promise<void>
 }
 
-export interface SignerOptions {
-  /** Private keys as JWK, at least one; the first signs. */
+/** Private keys as JWK. */
+export interface KeyRing {
+  /** At least one; the first signs, all are published. */
   readonly keys: readonly JWK[]
+  readonly since?: Date
+}
+
+export interface SignerOptions extends KeyRing {
   /** `iss`: the gateway's public URL. */
-  readonly issuer: string
+  readonly issuer: () => string
   /** Where the JWKS is served; goes into the card signature's header. */
-  readonly jwksUrl?: string
+  readonly jwksUrl?: () => string
 }
 
 /** A new private key as JWK, named by its thumbprint (RFC 7638). */
@@ -57,8 +70,19 @@ export async function generateSigningKey(): Promise<JWK> {
   return { ...jwk, alg: ALG, use: 'sig', kid: await calculateJwkThumbprint(jwk) }
 }
 
-/** Rejects with a TypeError if a key is missing or not an ES256 private key. */
-export async function createSigner({ keys, issuer, jwksUrl }: SignerOptions): Promise<Signer> {
+interface Armed {
+  readonly kid: string
+  readonly key: Awaited<ReturnType<typeof importJWK>>
+  readonly raw: KeyObject
+  /** Of a JWT, encoded. */
+  readonly header: string
+  readonly published: JSONWebKeySet
+  readonly since: Date | undefined
+  /** By digest of what was signed: ECDSA is never the same twice, and a card that does not change should not change. */
+  readonly signatures: Map<string, Promise<AgentCardSignature>>
+}
+
+async function arm({ keys, since }: KeyRing): Promise<Armed> {
   const [current] = keys
   if (!current) throw new TypeError('a signer needs a key')
   for (const { kty, crv, d } of keys)
@@ -66,24 +90,56 @@ export async function createSigner({ keys, issuer, jwksUrl }: SignerOptions): Pr
   const named = await Promise.all(
     keys.map(async (jwk) => ({ ...jwk, kid: jwk.kid ?? (await calculateJwkThumbprint(jwk)) })),
   )
-  const key = await importJWK(current, ALG)
   const kid = named[0]?.kid as string
-  const published = {
-    keys: named.map(({ kty, crv, x, y, kid }) => ({ kty, crv, x, y, kid, alg: ALG, use: 'sig' }) as JWK),
-  }
-  const raw = createPrivateKey({ key: current as JsonWebKey, format: 'jwk' })
-  const header = base64url({ alg: ALG, kid, typ: 'JWT' })
   return {
-    jwks: () => published,
+    kid,
+    key: await importJWK(current, ALG),
+    raw: createPrivateKey({ key: current as JsonWebKey, format: 'jwk' }),
+    header: base64url({ alg: ALG, kid, typ: 'JWT' }),
+    published: {
+      keys: named.map(({ kty, crv, x, y, kid }) => ({ kty, crv, x, y, kid, alg: ALG, use: 'sig' }) as JWK),
+    },
+    since,
+    signatures: new Map(),
+  }
+}
+
+/** Signatures that are remembered; all are forgotten together. */
+const SIGNATURES_MAX = 2_000
+
+/** Rejects with a TypeError if a key is missing or not an ES256 private key. */
+export async function createSigner({ issuer, jwksUrl, ...ring }: SignerOptions): Promise<Signer> {
+  let armed = await arm(ring)
+
+  function detached(content: Buffer): Promise<AgentCardSignature> {
+    const { signatures, kid, key } = armed
+    const digest = `${jwksUrl?.() ?? ''} ${sha256(content)}`
+    const known = signatures.get(digest)
+    if (known) return known
+    const header = { alg: ALG, kid, typ: 'JOSE', ...(jwksUrl && { jku: jwksUrl() }) }
+    const signing = new FlattenedSign(content)
+      .setProtectedHeader(header)
+      .sign(key)
+      .then((signed) => ({ protected: signed.protected as string, signature: signed.signature }))
+    if (signatures.size >= SIGNATURES_MAX) signatures.clear()
+    signatures.set(digest, signing)
+    signing.catch(() => signatures.delete(digest))
+    return signing
+  }
+
+  return {
+    jwks: () => armed.published,
+    since: () => armed.since,
     jwt: ({ audience, id, taskId, bodySha256, now }) => {
       const iat = Math.floor(now.getTime() / 1_000)
       const times = { iat, exp: iat + JWT_LIFETIME_SECONDS }
-      return compact(header, { taskId, body_sha256: bodySha256, iss: issuer, aud: audience, jti: id, ...times }, raw)
+      const claims = { taskId, body_sha256: bodySha256, iss: issuer(), aud: audience, jti: id, ...times }
+      return compact(armed.header, claims, armed.raw)
     },
-    async jws(card) {
-      const header = { alg: ALG, kid, typ: 'JOSE', ...(jwksUrl !== undefined && { jku: jwksUrl }) }
-      const signed = await new FlattenedSign(signedForm(card)).setProtectedHeader(header).sign(key)
-      return { protected: signed.protected as string, signature: signed.signature }
+    signatures: (card) => Promise.all(signedForms(card).map(detached)),
+    signature: ({ signatures: _, ...document }) => detached(Buffer.from(canonicalJson(document))),
+    async use(ring) {
+      armed = await arm(ring)
     },
   }
 }
@@ -109,7 +165,7 @@ export type CardTrust = 'verified' | 'unsigned' | 'invalid'
 export async function verifyCard(card: AgentCard, trusted: JSONWebKeySet): Promise<CardTrust> {
   if (!card.signatures?.length) return 'unsigned'
   const keys = createLocalJWKSet(trusted)
-  const payloads = acceptedForms(card).map((form) => form.toString('base64url'))
+  const payloads = signedForms(card).map((form) => form.toString('base64url'))
   for (const { protected: header, signature } of card.signatures) {
     for (const payload of payloads) {
       const signed = { payload, protected: header, signature }

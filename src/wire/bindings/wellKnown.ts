@@ -1,6 +1,6 @@
 /** The public agent card under its well-known paths (spec §8.2), with everything a cache wants to know (§8.6). */
 
-import type { AgentCard } from '../../a2a/agentCard.ts'
+import type { AgentCard, AgentCardSignature } from '../../a2a/agentCard.ts'
 import { A2AError } from '../../a2a/errors.ts'
 import { sha256 } from '../../platform/ids.ts'
 import type { Authenticate, Caller, Credentials, PresentCard, PresentedCard } from '../../ports.ts'
@@ -14,15 +14,17 @@ export const CARD_PATHS: ReadonlySet<string> = new Set(['/.well-known/agent-card
 export interface CardTools {
   readonly presentCard: PresentCard
   readonly authenticate: Authenticate
+  /** Signs a document as it stands. */
+  readonly sign?: ((document: Readonly<Record<string, unknown>>) => Promise<AgentCardSignature>) | undefined
 }
 
 interface WrittenCard {
   readonly body: Buffer
   readonly etag: string
 }
-const written = new WeakMap<AgentCard, Map<VersionCodec, WrittenCard>>()
+const written = new WeakMap<AgentCard, Map<VersionCodec, Promise<WrittenCard>>>()
 
-function writeCard(card: AgentCard, codec: VersionCodec): WrittenCard {
+function writeCard(card: AgentCard, codec: VersionCodec, sign: CardTools['sign']): Promise<WrittenCard> {
   let versions = written.get(card)
   if (!versions) {
     versions = new Map()
@@ -30,12 +32,32 @@ function writeCard(card: AgentCard, codec: VersionCodec): WrittenCard {
   }
   let found = versions.get(codec)
   if (!found) {
-    const text = JSON.stringify(codec.encodeCard(card))
-    found = { body: Buffer.from(text), etag: `"${sha256(text).slice(0, 27)}"` }
+    found = write(card, codec, sign)
     versions.set(codec, found)
+    found.catch(() => versions.delete(codec))
   }
   return found
 }
+
+/**
+ * A hybrid is another document than the card whose signature it would carry: it is signed as it stands, and bears the
+ * card's own signature as well, which holds for readers that drop the members they do not know.
+ */
+async function write(card: AgentCard, codec: VersionCodec, sign: CardTools['sign']): Promise<WrittenCard> {
+  const encoded = codec.encodeCard(card) as Record<string, unknown> & Pick<AgentCard, 'signatures'>
+  const ours = sign && card.signatures && !encoded.signatures ? [await sign(encoded), ...card.signatures] : undefined
+  const { signatures = ours, ...content } = encoded
+  if (!signatures) {
+    const text = JSON.stringify(content)
+    return { body: Buffer.from(text), etag: `"${digest(text)}"` }
+  }
+  // Two replicas sign the same card differently: the same in meaning, not in bytes. The header says by which key.
+  const by = signatures.map((signature) => signature.protected)
+  const etag = `W/"${digest(JSON.stringify([content, by]))}"`
+  return { body: Buffer.from(JSON.stringify({ ...content, signatures })), etag }
+}
+
+const digest = (text: string): string => sha256(text).slice(0, 27)
 
 /** @throws A2AError AGENT_NOT_FOUND, for an agent that is not there as for one that this caller may not see */
 export async function serveCard(exchange: Exchange, tools: CardTools, credentials: Credentials): Promise<void> {
@@ -43,7 +65,7 @@ export async function serveCard(exchange: Exchange, tools: CardTools, credential
   const { presented, isPrivate } = await find(tools, agent, credentials)
   if (!presented) throw new A2AError('AGENT_NOT_FOUND', 'no such agent')
   const codec = codecOf(exchange)
-  const { body, etag } = writeCard(presented.card, codec)
+  const { body, etag } = await writeCard(presented.card, codec, tools.sign)
   const modifiedAt = presented.modifiedAt
   const headers: Headers = {
     ...SECURITY_HEADERS,
@@ -92,6 +114,9 @@ function codecOf({ request, query, tools }: Exchange): VersionCodec {
   }
 }
 
+/** By weak comparison (RFC 9110 §8.8.3.2). */
+const isSameTag = (one: string, other: string): boolean => one.replace(/^W\//, '') === other.replace(/^W\//, '')
+
 /** If-None-Match decides alone when it is there (RFC 9110 §13.2.2). */
 function isUnchanged(
   headers: { 'if-none-match'?: string | undefined; 'if-modified-since'?: string | undefined },
@@ -99,8 +124,7 @@ function isUnchanged(
   modifiedAt: Date,
 ): boolean {
   const known = headers['if-none-match']
-  if (known !== undefined)
-    return known.trim() === '*' || known.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag)
+  if (known !== undefined) return known.trim() === '*' || known.split(',').some((tag) => isSameTag(tag.trim(), etag))
   const since = headers['if-modified-since']
   if (since === undefined) return false
   const at = Date.parse(since)

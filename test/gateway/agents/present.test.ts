@@ -115,7 +115,7 @@ test('a private agent is there for callers of its tenant', async () => {
 
 test('one object as long as the agent is the same; signed when there is a signer', async () => {
   const agent = anAgent({})
-  const present = presenting(agent, { sign: async (card: AgentCard) => ({ protected: card.name, signature: 'x' }) })
+  const present = presenting(agent, { sign: async (card: AgentCard) => [{ protected: card.name, signature: 'x' }] })
   const first = await present('echo', undefined)
   expect(first?.card.signatures).toEqual([{ protected: 'echo', signature: 'x' }])
   expect(await present('echo', OPERATOR)).toBe(first)

@@ -1,9 +1,10 @@
 import { generateAgentCardSignature, AgentCard as SdkCard, verifyAgentCardSignature } from '@a2a-js/sdk'
 import { describe, expect, test } from 'vitest'
-import type { AgentCard } from '../../../src/a2a/agentCard.ts'
+import type { AgentCard, AgentCardSignature } from '../../../src/a2a/agentCard.ts'
 import { createSigner, generateSigningKey, verifyCard } from '../../../src/wire/bindings/signing.ts'
 
-const issuer = 'https://gateway.example'
+const origin = 'https://gateway.example'
+const issuer = () => origin
 const card: AgentCard = {
   name: 'ä agent',
   description: 'signs',
@@ -12,7 +13,7 @@ const card: AgentCard = {
   defaultInputModes: ['text/plain'],
   defaultOutputModes: ['text/plain'],
   skills: [{ id: 's', name: 'S', description: 'd', tags: ['t'] }],
-  supportedInterfaces: [{ url: `${issuer}/rpc`, protocolBinding: 'JSONRPC', protocolVersion: '1.0' }],
+  supportedInterfaces: [{ url: `${origin}/rpc`, protocolBinding: 'JSONRPC', protocolVersion: '1.0' }],
 }
 
 describe('a signed card', () => {
@@ -23,7 +24,7 @@ describe('a signed card', () => {
       await generateSigningKey(),
     ]
     const before = await createSigner({ keys: [first], issuer })
-    const signed = { ...card, signatures: [await before.jws(card)] }
+    const signed = { ...card, signatures: await before.signatures(card) }
     const after = await createSigner({ keys: [second, first], issuer })
     expect(after.jwks().keys.map(({ kid }) => kid)).toEqual([second.kid, first.kid])
     expect(await verifyCard(signed, before.jwks())).toBe('verified')
@@ -33,13 +34,17 @@ describe('a signed card', () => {
   })
 
   test('is invalid once a letter is changed, whatever the order of its members', async () => {
-    const signer = await createSigner({ keys: [await generateSigningKey()], issuer, jwksUrl: `${issuer}/jwks.json` })
-    const signature = await signer.jws(card)
+    const signer = await createSigner({
+      keys: [await generateSigningKey()],
+      issuer,
+      jwksUrl: () => `${origin}/jwks.json`,
+    })
+    const [signature] = (await signer.signatures(card)) as [AgentCardSignature]
     const turned = Object.fromEntries(Object.entries(card).reverse()) as AgentCard
     expect(await verifyCard({ ...turned, signatures: [signature] }, signer.jwks())).toBe('verified')
     expect(await verifyCard({ ...card, name: 'a agent', signatures: [signature] }, signer.jwks())).toBe('invalid')
     const header = JSON.parse(Buffer.from(signature.protected, 'base64url').toString())
-    expect(header).toEqual({ alg: 'ES256', kid: signer.jwks().keys[0]?.kid, typ: 'JOSE', jku: `${issuer}/jwks.json` })
+    expect(header).toEqual({ alg: 'ES256', kid: signer.jwks().keys[0]?.kid, typ: 'JOSE', jku: `${origin}/jwks.json` })
   })
 
   test('by algorithm none, or with the public key as a shared secret, is invalid', async () => {
@@ -67,8 +72,8 @@ describe('a signed card', () => {
       skills: [{ id: 's', name: 'S', description: 'd', tags: ['t'], examples: [] }],
       securityRequirements: [],
     }
-    for (const one of [card, plain]) await verify({ ...one, signatures: [await signer.jws(one)] } as never)
-    const signed = { ...card, signatures: [await signer.jws(card)] }
+    for (const one of [card, plain]) await verify({ ...one, signatures: await signer.signatures(one) } as never)
+    const signed = { ...card, signatures: await signer.signatures(card) }
     await expect(verify({ ...signed, name: 'other' } as never)).rejects.toThrow()
   })
 })

@@ -23,7 +23,7 @@ let post: PostWebhook
 beforeEach(async () => {
   receiver = await startReceiver()
   egress = loopbackEgress()
-  sign = await createSigner({ keys: [await generateSigningKey()], issuer: 'https://gateway.example' })
+  sign = await createSigner({ keys: [await generateSigningKey()], issuer: () => 'https://gateway.example' })
   post = createPostWebhook({ egress, clock: { ...haste(), now: () => new Date() }, sign, userAgent: 'waypost/test' })
 })
 afterEach(async () => {

@@ -46,7 +46,9 @@ describe('the card', () => {
       vary: 'A2A-Version',
       'x-content-type-options': 'nosniff',
     })
-    expect(pure.headers.etag).toMatch(/^"[\w-]{27}"$/)
+    // A signature is never the same twice, so what is signed is the same in meaning only.
+    expect(pure.headers.etag).toMatch(/^W\/"[\w-]{27}"$/)
+    expect(hybrid.headers.etag).toMatch(/^"[\w-]{27}"$/)
     expect(hybrid.headers.etag).not.toBe(pure.headers.etag)
   })
   test('I-08 is 304 for who has it', async () => {
@@ -54,6 +56,7 @@ describe('the card', () => {
     const tags: [string, number][] = [
       [`${etag}`, 304],
       [`W/${etag}, "x"`, 304],
+      [`${etag}`.replace('W/', ''), 304],
       ['*', 304],
       ['garbage', 200],
       ['"x"', 200],

@@ -1,0 +1,87 @@
+/** What every part of a running gateway stands on: settings, bounds, clock, secrets, the store. */
+import { setMaxListeners } from 'node:events'
+import { type Config, publicUrl } from './config.ts'
+import type { HappeningSignals, Happenings } from './happenings.ts'
+import { LIMITS, type Limits } from './limits.ts'
+import { type Clock, systemClock } from './platform/clock.ts'
+import type { EgressOptions } from './platform/egress.ts'
+import { createSeal, type Seal } from './platform/seal.ts'
+import type { LoopTools } from './platform/service.ts'
+import { createSignals } from './platform/signals.ts'
+import { readSecrets, type Secrets } from './secrets.ts'
+import type { Db } from './store/db.ts'
+import { openEmbedded } from './store/drivers/pglite.ts'
+import { openPostgres } from './store/drivers/postgres.ts'
+import { migrateUp, onPostgres, readMigrations } from './store/migrate.ts'
+
+/** What a test or a bench may want otherwise. */
+export interface Overrides {
+  readonly limits?: Partial<Limits>
+  /** How often and how far apart webhooks are tried. */
+  readonly webhooks?: { attemptsMax: number; firstMs: number; longestMs: number }
+  readonly egress?: Partial<EgressOptions>
+  readonly lanes?: number
+  /** Listens to everything from the first moment on. */
+  readonly onSignals?: (signals: HappeningSignals) => void
+}
+
+/** What everything else stands on. */
+export interface Ground {
+  readonly config: Config
+  readonly overrides: Overrides
+  readonly limits: Limits
+  readonly clock: Clock
+  readonly signals: HappeningSignals
+  readonly secrets: Secrets
+  readonly seal: Seal
+  readonly db: Db
+  /** The database's time as this process knows it (D9). */
+  readonly now: () => Date
+  readonly loopTools: LoopTools
+  /** Where clients reach us; right once the listener is bound. */
+  readonly url: () => string
+  readonly bind: (port: number) => void
+  readonly draining: AbortController
+}
+
+async function openStore(config: Config, signals: HappeningSignals): Promise<Db> {
+  if (!config.databaseUrl) return openEmbedded({ directory: config.dataDir })
+  await onPostgres(config.databaseUrl, (connection) => migrateUp(connection, readMigrations()))
+  return openPostgres({ url: config.databaseUrl, onReplaced: (reason) => signals.emit('store.replaced', { reason }) })
+}
+
+export async function layGround(config: Config, overrides: Overrides): Promise<Ground> {
+  const signals = createSignals<Happenings>()
+  overrides.onSignals?.(signals)
+  const limits: Limits = { ...LIMITS, ...overrides.limits }
+  const secrets = readSecrets(config)
+  const db = await openStore(config, signals)
+  await db.ping()
+  const draining = new AbortController()
+  // Each open stream listens to it: thousands are no leak.
+  setMaxListeners(0, draining.signal)
+  let port = config.port
+  return {
+    config,
+    overrides,
+    limits,
+    clock: systemClock,
+    signals,
+    secrets,
+    seal: createSeal(secrets.masterKey),
+    db,
+    now: () => new Date(systemClock.now().getTime() + db.offsetMs()),
+    loopTools: {
+      clock: systemClock,
+      stopGraceMs: limits.stopGraceMs,
+      pauseMs: limits.pollMs,
+      onError: (service, error) =>
+        signals.emit('service.failed', { service, error: (error as Error)?.message?.slice(0, 300) ?? String(error) }),
+    },
+    url: () => publicUrl(config, port),
+    bind: (bound) => {
+      port = bound
+    },
+    draining,
+  }
+}

@@ -1,0 +1,43 @@
+/** /v1/signing-keys: the keys that sign cards and webhooks, an operator's to look at and to rotate. */
+import { z } from 'zod'
+import type { SigningKey, SigningKeys } from '../../gateway/callers/signingKeys.ts'
+import { LIMITS } from '../../limits.ts'
+import { type Access, checked, type Face, jsonBody, newFace, times } from '../face.ts'
+
+export interface SigningKeyRoutesTools {
+  readonly signingKeys: Pick<SigningKeys, 'list' | 'rotate'>
+  readonly access: Access
+}
+
+const ROTATE = z.strictObject({
+  /** 0: the keys that signed until now end at once. */
+  graceSeconds: z
+    .int()
+    .min(0)
+    .max(LIMITS.keyGraceSecondsMax)
+    .refine((seconds) => seconds === 0 || seconds >= LIMITS.keyGraceSecondsMin, {
+      error: `0, or ${LIMITS.keyGraceSecondsMin} to ${LIMITS.keyGraceSecondsMax}`,
+    })
+    .optional(),
+})
+
+export function signingKeyRoutes({ signingKeys, access }: SigningKeyRoutesTools): Face {
+  const face = newFace()
+  face.get('/v1/signing-keys', async (context) => {
+    await access.require(context, 'operator')
+    return context.json({ items: signingKeys.list().map(show) })
+  })
+  face.post('/v1/signing-keys/rotate', async (context) => {
+    const by = await access.require(context, 'operator')
+    const { graceSeconds } = checked(ROTATE, await jsonBody(context))
+    const keys = await signingKeys.rotate(by, graceSeconds === undefined ? {} : { graceSeconds })
+    return context.json({ items: keys.map(show) })
+  })
+  return face
+}
+
+const show = ({ id, state, from, until }: SigningKey) => ({
+  id,
+  state,
+  ...times({ signsFrom: from, publishedUntil: until }),
+})

@@ -1,0 +1,167 @@
+/** B5: our signatures on cards and webhooks, by two independent verifiers, before, during and after a rotation. */
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { cryptoAccepts, cryptoAcceptsJwt, type Jwks, sdkAccepts } from '../support/cardVerifiers.ts'
+import { type Receiver, startReceiver } from '../support/receiver.ts'
+import { aWorld, type World } from '../support/world.ts'
+
+let world: World
+let receiver: Receiver
+beforeAll(async () => {
+  // The SDK tells of each signature that is another verifier's.
+  vi.spyOn(console, 'debug').mockImplementation(() => {})
+  receiver = await startReceiver()
+  world = await aWorld({
+    cards: { box: { description: 'keeps – “what” it is given', skills: [{ id: 's', tags: ['ü'] }] } },
+    limits: { agentCacheMs: 0 },
+  })
+})
+afterAll(async () => {
+  await world?.stop()
+  await receiver?.stop()
+})
+
+const get = (path: string, headers: Record<string, string> = {}) => fetch(`${world.gateway.url}${path}`, { headers })
+const CARD = '/agents/box/.well-known/agent-card.json'
+const PURE = { 'a2a-version': '1.0' }
+const cardOf = async (headers: Record<string, string> = {}) => (await get(CARD, headers)).json()
+const jwks = async () => (await (await get('/.well-known/jwks.json')).json()) as Jwks
+const admin = async (path: string, body?: unknown) => {
+  const response = await fetch(`${world.gateway.url}${path}`, {
+    method: body === undefined ? 'GET' : 'POST',
+    headers: { authorization: `Bearer ${world.gateway.adminKey}`, 'content-type': 'application/json' },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  })
+  return { status: response.status, json: await response.json() }
+}
+const kidOf = ({ signatures }: { signatures: { protected: string }[] }) =>
+  JSON.parse(Buffer.from(signatures[0]?.protected ?? '', 'base64url').toString()).kid
+
+/** A webhook's JWT, made now. */
+async function aJwt(): Promise<string> {
+  const client = world.client('box')
+  const task = await client.send('x', { configuration: { returnImmediately: true } })
+  await client.rpc('CreateTaskPushNotificationConfig', { taskId: task.id, url: receiver.url })
+  await client.rpc('CancelTask', { id: task.id })
+  const { headers } = await receiver.next(({ body }) => body.includes(task.id))
+  return String(headers['x-a2a-signature-jwt'])
+}
+
+async function expectGood(card: Parameters<typeof cryptoAccepts>[0], keys: Jwks): Promise<void> {
+  expect([await sdkAccepts(card, keys), cryptoAccepts(card, keys)]).toEqual([true, true])
+}
+
+test('both verifiers accept both presentations, and neither a changed byte', async () => {
+  const keys = await jwks()
+  expect(keys.keys).toHaveLength(1)
+  expect(JSON.stringify(keys)).not.toContain('"d"')
+  for (const headers of [PURE, {}]) {
+    const card = await cardOf(headers)
+    await expectGood(card, keys)
+    for (const changed of [
+      { ...card, name: `${card.name} ` },
+      { ...card, version: '00' },
+      { ...card, supportedInterfaces: [{ ...card.supportedInterfaces[0], url: 'https://evil.example/' }] },
+      { ...card, capabilities: { ...card.capabilities, streaming: false } },
+    ])
+      expect([await sdkAccepts(changed, keys), cryptoAccepts(changed, keys)]).toEqual([false, false])
+    const [{ signature, ...rest }] = card.signatures
+    const turned = signature.replace(/^./, (letter: string) => (letter === 'A' ? 'B' : 'A'))
+    const forged = { ...card, signatures: [{ ...rest, signature: turned }] }
+    expect([await sdkAccepts(forged, keys), cryptoAccepts(forged, keys)]).toEqual([false, false])
+  }
+})
+
+test('the header says which key and where it is', async () => {
+  const { signatures } = await cardOf(PURE)
+  const keys = await jwks()
+  expect(JSON.parse(Buffer.from(signatures[0].protected, 'base64url').toString())).toEqual({
+    alg: 'ES256',
+    typ: 'JOSE',
+    kid: keys.keys[0]?.kid,
+    jku: `${world.gateway.url}/.well-known/jwks.json`,
+  })
+})
+
+describe('caches', () => {
+  test.each([
+    ['hybrid', {}],
+    ['pure', PURE],
+  ])('the %s card keeps its own ETag as long as it says the same, though it is signed', async (_, headers) => {
+    const first = await get(CARD, headers)
+    const etag = first.headers.get('etag') as string
+    expect(first.headers.get('vary')).toBe('A2A-Version')
+    expect(first.headers.get('cache-control')).toMatch(/^public, max-age=\d+$/)
+    const again = await get(CARD, headers)
+    expect([again.headers.get('etag'), await again.text()]).toEqual([etag, await first.text()])
+    const unchanged = await get(CARD, { ...headers, 'if-none-match': etag })
+    expect([unchanged.status, await unchanged.text(), unchanged.headers.get('etag')]).toEqual([304, '', etag])
+    const since = first.headers.get('last-modified') as string
+    expect((await get(CARD, { ...headers, 'if-modified-since': since })).status).toBe(304)
+    const head = await fetch(`${world.gateway.url}${CARD}`, { method: 'HEAD', headers })
+    expect([head.status, head.headers.get('etag'), await head.text()]).toEqual([200, etag, ''])
+  })
+  test('one presentation is not the other', async () => {
+    const [hybrid, pure] = [await get(CARD), await get(CARD, PURE)]
+    expect(hybrid.headers.get('etag')).not.toBe(pure.headers.get('etag'))
+    expect((await get(CARD, { 'if-none-match': pure.headers.get('etag') as string })).status).toBe(200)
+  })
+  test('the keys are never served stale, and cheaply', async () => {
+    const first = await get('/.well-known/jwks.json')
+    expect(first.headers.get('cache-control')).toBe('public, no-cache')
+    expect(first.headers.get('content-type')).toBe('application/jwk-set+json')
+    const etag = first.headers.get('etag') as string
+    expect((await get('/.well-known/jwks.json', { 'if-none-match': etag })).status).toBe(304)
+  })
+})
+
+test('a rotation: what was signed before is good, what is signed after is good, and both keys are there', async () => {
+  const [oldCard, oldEtag, oldJwt, oldKeys] = [
+    await cardOf(PURE),
+    (await get(CARD, PURE)).headers.get('etag') as string,
+    await aJwt(),
+    await jwks(),
+  ]
+  expect(cryptoAcceptsJwt(oldJwt, oldKeys)).toBe(true)
+  const rotated = await admin('/v1/signing-keys/rotate', {})
+  expect([rotated.status, rotated.json.items.map((key: { state: string }) => key.state)]).toEqual([
+    200,
+    ['current', 'retiring'],
+  ])
+  const keys = await jwks()
+  expect(keys.keys.map(({ kid }) => kid)).toEqual([rotated.json.items[0].id, oldKeys.keys[0]?.kid])
+  const [newCard, newJwt] = [await cardOf(PURE), await aJwt()]
+  expect(kidOf(newCard)).toBe(keys.keys[0]?.kid)
+  await expectGood(newCard, keys)
+  await expectGood(oldCard, keys)
+  await expectGood(await cardOf(), keys)
+  expect([cryptoAcceptsJwt(newJwt, keys), cryptoAcceptsJwt(oldJwt, keys)]).toEqual([true, true])
+  // Who had the card asks, and is told that it has changed.
+  expect((await get(CARD, { ...PURE, 'if-none-match': oldEtag })).status).toBe(200)
+
+  // After: the old key has ended.
+  expect((await admin('/v1/signing-keys/rotate', { graceSeconds: 0 })).json.items).toHaveLength(1)
+  const left = await jwks()
+  expect(left.keys).toHaveLength(1)
+  await expectGood(await cardOf(PURE), left)
+  expect(cryptoAcceptsJwt(await aJwt(), left)).toBe(true)
+  expect([await sdkAccepts(oldCard, left), cryptoAccepts(oldCard, left)]).toEqual([false, false])
+  expect(cryptoAcceptsJwt(oldJwt, left)).toBe(false)
+})
+
+test('the keys are an operator’s to rotate, and survive a restart', async () => {
+  const response = await fetch(`${world.gateway.url}/v1/signing-keys/rotate`, { method: 'POST' })
+  expect(response.status).toBe(401)
+  expect((await admin('/v1/signing-keys/rotate', { graceSeconds: 5 })).json).toMatchObject({ code: 'INVALID_PARAMS' })
+  await admin('/v1/signing-keys/rotate', {})
+  const [card, keys] = [await cardOf(PURE), await jwks()]
+  const { directory } = world
+  await world.stop({ keep: true })
+  world = await aWorld({ directory, limits: { agentCacheMs: 0 } })
+  expect(await jwks()).toEqual(keys)
+  expect(kidOf(await cardOf(PURE))).toBe(kidOf(card))
+})
+
+test.each(['/agents/box/', '/agents/BOX/'])('both well-known paths, below %s', async (base) => {
+  for (const path of ['.well-known/agent-card.json', '.well-known/agent.json'])
+    expect(await (await get(`${base}${path}`, PURE)).json()).toEqual(await cardOf(PURE))
+})
