@@ -6,6 +6,7 @@
  *   --json          numbers as JSON          --record      appends the numbers to RESULTS.md
  *   --rounds 5      instead of 3             --remark …    a line above the recorded numbers
  *   --profile       CPU profiles in out/     --dist <dir>  another build than dist/
+ *   --statements    Postgres' time by statement
  */
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -29,6 +30,7 @@ function settings() {
       remark: { type: 'string', default: '' },
       rounds: { type: 'string', default: '3' },
       profile: { type: 'boolean', default: false },
+      statements: { type: 'boolean', default: false },
       dist: { type: 'string', default: join(import.meta.dirname, '../../dist') },
     },
   })

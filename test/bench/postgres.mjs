@@ -66,7 +66,8 @@ const SETTINGS = {
   jit: 'off',
 }
 
-export async function startPostgres() {
+/** `statements`: keeps count of them, see `statements()`. */
+export async function startPostgres({ statements = false } = {}) {
   const home = prepareHome()
   const user = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {}
   if ('uid' in user) await run('chown', ['-R', `${NOBODY}:${NOBODY}`, home])
@@ -74,7 +75,8 @@ export async function startPostgres() {
   const options = ['-D', cluster, '-U', 'postgres', '--no-sync', '--no-locale', '-E', 'UTF8', '-A', 'trust']
   await run(join(home, 'native/bin/initdb'), options, { ...user, cwd: home })
   const port = await freePort()
-  const settings = Object.entries(SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  const counting = statements ? { shared_preload_libraries: 'pg_stat_statements' } : {}
+  const settings = Object.entries({ ...SETTINGS, ...counting }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const child = spawn(join(home, 'native/bin/postgres'), ['-D', cluster, '-p', String(port), ...settings], {
     ...user,
     cwd: home,
@@ -110,6 +112,14 @@ export async function startPostgres() {
         "select coalesce(sum(fsyncs), 0)::int as fsyncs from pg_stat_io where object = 'wal'",
       )
       return row.fsyncs
+    },
+    /** Time in each statement since the last call, longest first: milliseconds, executions, rows. */
+    async statements() {
+      await admin.unsafe('create extension if not exists pg_stat_statements')
+      const rows = await admin.unsafe(`select total_exec_time as ms, calls::int, rows::int, query from pg_stat_statements
+        where query not like '%pg_stat_statements%' order by 1 desc limit 12`)
+      await admin.unsafe('select pg_stat_statements_reset()')
+      return rows
     },
     async stop() {
       await admin.end()

@@ -13,8 +13,8 @@ const LIMITS = {
   keepAliveTimeoutMs: 60_000,
 }
 
-export async function openStage({ dist, profile }) {
-  const server = await startPostgres()
+export async function openStage({ dist, profile, statements }) {
+  const server = await startPostgres({ statements })
   const parts = new Map()
   let databases = 0
   const part = (name, init) => {
@@ -25,6 +25,7 @@ export async function openStage({ dist, profile }) {
   const stage = {
     server,
     profile,
+    statements,
     part,
     limitDatabase: once(() => limitDatabase(server, dist)),
     /** A gateway with a database of its own; `agents`: documents as in the cards folder. */

@@ -47,8 +47,15 @@ export async function withCpu(part, run, count) {
   return { ...result, cpuMicros: ((await part.cpu()) - before) / Math.max(1, count(result)) }
 }
 
-/** With `--profile`: what the part's time went to, as a list of self times and as a file for the developer tools. */
+/** With `--statements`: what Postgres' time went to. With `--profile`: what the part's time went to, as a list of self times and as a file for the developer tools. */
 export async function profiled(stage, part, name, run) {
+  if (stage.statements) {
+    await stage.server.statements()
+    const result = await run()
+    for (const { ms, calls, rows, query } of await stage.server.statements())
+      console.error(`${Math.round(ms)} ms, ${calls} times, ${rows} rows: ${query.replace(/\s+/g, ' ').slice(0, 150)}`)
+    return result
+  }
   if (!stage.profile) return run()
   await part.call('profileStart')
   const result = await run()
