@@ -3,14 +3,14 @@
  * the protocol's own objects, unmodified; errors have the protocol's own names.
  */
 
-import { REASONS } from '../a2a/errors.ts'
 import type { StreamResponse } from '../a2a/events.ts'
 import type { OperationName, Params, Result } from '../a2a/operations.ts'
 import type { ResolvedAgent } from './agentRef.ts'
-import { fromReason, type Http, readJson, withQuery } from './client.ts'
+import { type Http, readJson, withQuery } from './client.ts'
 import { CliError } from './errors.ts'
 import { readEvents } from './eventStream.ts'
 import { speaks } from './protocolVersion.ts'
+import { notA2A, refusal, rpcResult } from './refusals.ts'
 
 export interface StreamedEvent {
   /** The SSE id, for resuming. */
@@ -29,7 +29,12 @@ export interface StreamPlace {
 
 export interface A2AClient {
   readonly agent: ResolvedAgent
-  call<N extends Unary>(name: N, params: Params<N>): Promise<Result<N>>
+  /** The interface that is spoken to. @throws CliError VersionNotSupportedError if there is none for us */
+  chosen(): Interface
+  /** The same client, signaling another version: to see what the agent says. */
+  signaling(version: string): A2AClient
+  /** `signal`: gives up on the answer; beside the call's own. */
+  call<N extends Unary>(name: N, params: Params<N>, signal?: AbortSignal): Promise<Result<N>>
   stream<N extends Streaming>(name: N, params: Params<N>, where?: StreamPlace): AsyncGenerator<StreamedEvent>
 }
 
@@ -38,14 +43,22 @@ export interface A2AClientSettings {
   readonly http: Http
   /** Credentials and service parameters. */
   readonly headers: Readonly<Record<string, string>>
+  /** A credential that the card's scheme wants in the query (A2A §4.5.2). */
+  readonly query?: Readonly<Record<string, string>>
+  /** Whether a credential is in headers or query: a refusal then means that it was not good. */
+  readonly authorized: boolean
   readonly version: string
+  /** Extensions that the agent requires and nobody here knows. */
+  readonly missingExtensions: readonly string[]
   /** Bindings in order of preference; empty: the card's order. */
   readonly transports: readonly string[]
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignal
+  /** Told each event of a stream as it came, for --debug. */
+  readonly trace?: (line: string) => void
 }
 
-interface Interface {
+export interface Interface {
   readonly url: string
   readonly binding: 'JSONRPC' | 'HTTP+JSON'
   readonly tenant?: string
@@ -68,35 +81,46 @@ const ROUTES: Readonly<Record<OperationName, readonly [method: 'GET' | 'POST' | 
 
 export function createA2AClient(settings: A2AClientSettings): A2AClient {
   const { agent, http, signal, timeoutMs } = settings
-  const chosen = chooseInterface(agent, settings.transports)
+  let found: Interface | undefined
+  // Not before it is needed: a card that nobody can speak to may still be looked at.
+  const interfaceOf = () => {
+    found ??= chooseInterface(agent, settings.transports)
+    return found
+  }
   const headers = { 'A2A-Version': settings.version, ...settings.headers }
-  const hadKey = 'authorization' in headers || 'X-API-Key' in headers
-  const addressed = <P extends object>(params: P) => (chosen.tenant ? { ...params, tenant: chosen.tenant } : params)
+  const { query = {}, trace } = settings
+  const hadKey = settings.authorized || 'authorization' in settings.headers
 
-  const request = (name: OperationName, params: object, extra: Readonly<Record<string, string>>, reading = signal) => {
+  const request = (name: OperationName, given: object, extra: Readonly<Record<string, string>>, reading = signal) => {
+    const chosen = interfaceOf()
+    mayAsk(name, settings)
+    const params = chosen.tenant ? { ...given, tenant: chosen.tenant } : given
     const built = chosen.binding === 'JSONRPC' ? rpcRequest(chosen, name, params) : restRequest(chosen, name, params)
-    return http(built.url, {
+    return http(withQuery(built.url, query), {
       ...built,
       headers: { ...headers, ...built.headers, ...extra },
       timeoutMs,
       signal: reading,
     })
   }
-  const unwrap = (json: unknown) => (chosen.binding === 'JSONRPC' ? rpcResult(json, hadKey) : json)
+  const unwrap = (json: unknown) => (interfaceOf().binding === 'JSONRPC' ? rpcResult(json, hadKey) : json)
 
   return {
     agent,
-    async call(name, params) {
-      const response = await request(name, addressed(params), { accept: 'application/json, application/a2a+json' })
+    chosen: interfaceOf,
+    signaling: (version) => createA2AClient({ ...settings, version }),
+    async call(name, params, reading) {
+      const accept = { accept: 'application/json, application/a2a+json' }
+      const response = await request(name, params, accept, reading ?? signal)
       const json = await readJson(response)
       if (!response.ok) throw refusal(response.status, json, hadKey)
-      if (json === undefined && response.status !== 204) throw notA2A(chosen.url, 'the answer is not JSON')
+      if (json === undefined && response.status !== 204) throw notA2A(interfaceOf().url, 'the answer is not JSON')
       return (unwrap(json ?? {}) ?? {}) as never
     },
     async *stream(name, params, { lastEventId, signal: reading } = {}) {
       const response = await request(
         name,
-        addressed(params),
+        params,
         {
           accept: 'text/event-stream',
           ...(lastEventId !== undefined && { 'Last-Event-ID': lastEventId }),
@@ -107,15 +131,47 @@ export function createA2AClient(settings: A2AClientSettings): A2AClient {
       if (!response.ok || !type.startsWith('text/event-stream')) {
         const json = await readJson(response)
         if (!response.ok) throw refusal(response.status, json, hadKey)
-        if (json === undefined) throw notA2A(chosen.url, `a stream was asked for, ${type || 'nothing'} came`)
+        if (json === undefined) throw notA2A(interfaceOf().url, `a stream was asked for, ${type || 'nothing'} came`)
         return yield { event: unwrap(json) as StreamResponse }
       }
       for await (const { id, event, data } of readEvents(response)) {
-        const json: unknown = JSON.parse(data)
-        if (event === 'error' && chosen.binding !== 'JSONRPC') throw refusal(500, json, hadKey)
+        trace?.(`< ${event ? `event: ${event} ` : ''}${id === undefined ? '' : `id: ${id} `}data: ${data}`)
+        const json: unknown = parsed(data, interfaceOf().url)
+        if (event === 'error' && interfaceOf().binding !== 'JSONRPC') throw refusal(500, json, hadKey)
         yield { ...(id !== undefined && { id }), event: unwrap(json) as StreamResponse }
       }
     },
+  }
+}
+
+/** Capabilities are looked up in the card before they are used (a2a-cli §13.3), and required extensions must be known. */
+function mayAsk(name: OperationName, { agent, missingExtensions }: A2AClientSettings): void {
+  const { capabilities = {} } = agent.card
+  if (/PushNotification/.test(name) && !capabilities.pushNotifications)
+    throw new CliError('PushNotificationNotSupportedError', "the agent's card does not offer push notifications", {
+      hint: 'follow it instead: waypost task subscribe <taskId>',
+    })
+  if (name === 'GetExtendedAgentCard') {
+    if (capabilities.extendedAgentCard) return
+    throw new CliError('UnsupportedOperationError', "the agent's card does not offer an extended card", {
+      hint: 'what it has is its public card: the same command without --extended',
+    })
+  }
+  if ((name === 'SubscribeToTask' || name === 'SendStreamingMessage') && !capabilities.streaming)
+    throw new CliError('UnsupportedOperationError', "the agent's card does not offer streaming", {
+      hint: 'wait for the task instead: waypost task get --wait <taskId>',
+    })
+  if (missingExtensions.length === 0) return
+  throw new CliError('ExtensionSupportRequiredError', `the agent requires ${missingExtensions.join(', ')}`, {
+    hint: `if you follow it, say so: --extension ${missingExtensions[0]}`,
+  })
+}
+
+function parsed(data: string, url: string): unknown {
+  try {
+    return JSON.parse(data)
+  } catch {
+    throw notA2A(url, 'an event of the stream is not JSON')
   }
 }
 
@@ -167,66 +223,3 @@ function restRequest({ url, tenant }: Interface, name: OperationName, params: ob
   if (method !== 'POST') return { url: withQuery(full, rest as never), method, headers: {} }
   return { url: full, method, body: JSON.stringify(rest), headers: { 'content-type': 'application/a2a+json' } }
 }
-
-interface WireError {
-  readonly code?: number
-  readonly message?: string
-  readonly status?: string
-  readonly data?: unknown
-  readonly details?: unknown
-}
-
-function rpcResult(json: unknown, hadKey: boolean): unknown {
-  const { error, result } = (json ?? {}) as { error?: WireError; result?: unknown }
-  if (error) throw wireError(error, 200, hadKey)
-  if (result === undefined) throw notA2A('the agent', 'a JSON-RPC answer without result and error')
-  return result
-}
-
-/** An answer that is no success: a JSON-RPC error, an AIP-193 error, a problem document, or nothing of these. */
-function refusal(status: number, json: unknown, hadKey: boolean): CliError {
-  const { error, code, detail, hint } = (json ?? {}) as {
-    error?: WireError
-    code?: string
-    detail?: string
-    hint?: string
-  }
-  if (error && typeof error === 'object') return wireError(error, status, hadKey)
-  if (typeof code === 'string') return fromReason(code, detail ?? `HTTP ${status}`, { hint, status, hadKey })
-  const reason = status === 401 ? 'UNAUTHENTICATED' : status === 403 ? 'PERMISSION_DENIED' : undefined
-  if (reason) return fromReason(reason, `HTTP ${status}`, { status, hadKey })
-  return notA2A('the agent', `HTTP ${status}`, status)
-}
-
-function wireError(error: WireError, status: number, hadKey: boolean): CliError {
-  const details = [error.data, error.details].find(Array.isArray) as readonly { reason?: string }[] | undefined
-  const reason =
-    details?.find((detail) => typeof detail?.reason === 'string')?.reason ??
-    reasonOfCode(error.code) ??
-    byStatus(status)
-  const violations = details?.flatMap((detail) => (detail as { fieldViolations?: Violation[] }).fieldViolations ?? [])
-  const told = (violations ?? []).map(({ field, description }) => `${field}: ${description}`)
-  const message = [error.message ?? `HTTP ${status}`, ...told].join('; ')
-  return fromReason(reason, message, { a2aCode: error.code ?? status, status, hadKey })
-}
-
-interface Violation {
-  readonly field: string
-  readonly description: string
-}
-
-/** The protocol's own codes are one to one; the generic JSON-RPC codes are shared, and the first row is the general one. */
-const reasonOfCode = (code: number | undefined): string | undefined =>
-  code === undefined || code === -32000
-    ? undefined
-    : Object.entries(REASONS).find(([, row]) => row.jsonRpc === code)?.[0]
-
-const byStatus = (status: number): string =>
-  ({ 401: 'UNAUTHENTICATED', 403: 'PERMISSION_DENIED', 404: 'TASK_NOT_FOUND', 503: 'UNAVAILABLE' })[status] ??
-  'INTERNAL'
-
-const notA2A = (who: string, what: string, a2aCode?: number): CliError =>
-  new CliError('InvalidAgentResponseError', `${who} did not answer in A2A: ${what}`, {
-    hint: 'see what it said: repeat the command with --debug',
-    a2aCode,
-  })

@@ -28,7 +28,8 @@ export interface ResolvedAgent {
 export interface ResolveTools {
   readonly http: Http
   readonly gateway: Gateway
-  readonly headers: Readonly<Record<string, string>>
+  /** A server that wants to know who asks is answered with these headers; nothing is sent before it has said so. */
+  readonly answerChallenge?: (challenge: string) => Readonly<Record<string, string>>
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignal
 }
@@ -41,10 +42,9 @@ export async function resolveAgent(ref: string, tools: ResolveTools): Promise<Re
   if (file) return { ref, card: parseCard(readFileSync(file, 'utf8'), file), source: file, atGateway: false }
   const url = asUrl(ref)
   const atGateway = sameServer(url, tools.gateway.url)
-  const headers = { ...(atGateway && bearer(tools.gateway)), ...tools.headers }
   const tried: string[] = []
   for (const candidate of cardUrls(url)) {
-    const response = await fetchCard(candidate, headers, tools)
+    const response = await fetchCard(candidate, atGateway, tools)
     if (response) return { ref, card: parseCard(response, candidate), source: candidate, atGateway }
     tried.push(candidate)
   }
@@ -57,7 +57,7 @@ async function fromCatalogue(ref: string, tools: ResolveTools): Promise<Resolved
   const name = ref.slice(1).toLowerCase()
   const base = `${tools.gateway.url}/agents/${encodeURIComponent(name)}/`
   const source = `${base}${WELL_KNOWN[0]}`
-  const text = await fetchCard(source, { ...bearer(tools.gateway), ...tools.headers }, tools)
+  const text = await fetchCard(source, true, tools)
   if (text) return { ref, card: parseCard(text, source), source, atGateway: true, reachedAt: tools.gateway.url }
   const near = await nearName(name, tools.gateway)
   throw new CliError('A2ACLI_ERR_CARD_NOT_FOUND', `no agent named "${name}" at ${tools.gateway.url}`, {
@@ -68,23 +68,40 @@ async function fromCatalogue(ref: string, tools: ResolveTools): Promise<Resolved
 const bearer = (gateway: Gateway): Record<string, string> =>
   gateway.key ? { authorization: `Bearer ${gateway.key}` } : {}
 
-/** undefined: there is no card. */
-async function fetchCard(url: string, headers: Readonly<Record<string, string>>, tools: ResolveTools) {
-  const response = await tools.http(url, {
-    headers: { accept: 'application/json', 'A2A-Version': A2A_VERSION, ...headers },
-    timeoutMs: tools.timeoutMs ?? LIMITS.cardFetchMs,
-    signal: tools.signal,
-  })
+/** undefined: there is no card. The gateway shows some cards to key holders only, and calls them unknown to others. */
+async function fetchCard(url: string, atGateway: boolean, tools: ResolveTools): Promise<string | undefined> {
+  const open = await askFor(url, {}, tools)
+  if (open.ok) return open.text()
+  const closed = open.status === 401 || open.status === 403
+  if (!closed && !(atGateway && open.status === 404)) return undefined
+  const challenge = open.headers.get('www-authenticate') ?? ''
+  const headers = { ...(atGateway && bearer(tools.gateway)), ...tools.answerChallenge?.(challenge) }
+  const offered = Object.keys(headers).length > 0
+  const response = offered ? await askFor(url, headers, tools) : open
   if (response.ok) return response.text()
-  const json = (await readJson(response)) as { detail?: string; hint?: string } | undefined
-  if (response.status === 401 || response.status === 403) {
-    throw new CliError(
-      headers.authorization ? 'A2ACLI_ERR_AUTH_FAILED' : 'A2ACLI_ERR_CREDENTIALS_MISSING',
-      json?.detail ?? `HTTP ${response.status} from ${url}`,
-      { hint: json?.hint ?? 'pass a credential: --bearer TOKEN or --api-key KEY', a2aCode: response.status },
-    )
-  }
+  if (response.status === 401 || response.status === 403) throw await notAdmitted(response, offered, url)
   return undefined
+}
+
+const askFor = (url: string, headers: Readonly<Record<string, string>>, { http, timeoutMs, signal }: ResolveTools) =>
+  http(url, {
+    headers: { accept: 'application/json', 'A2A-Version': A2A_VERSION, ...headers },
+    timeoutMs: timeoutMs ?? LIMITS.cardFetchMs,
+    signal,
+  })
+
+async function notAdmitted(response: Response, offered: boolean, url: string): Promise<CliError> {
+  const json = (await readJson(response)) as { detail?: string; hint?: string } | undefined
+  return new CliError(
+    offered ? 'A2ACLI_ERR_AUTH_FAILED' : 'A2ACLI_ERR_CREDENTIALS_MISSING',
+    json?.detail ?? `HTTP ${response.status} from ${url}`,
+    {
+      hint:
+        json?.hint ??
+        'pass the credential that its WWW-Authenticate names: A2ACLI_BEARER or A2ACLI_API_KEY; or give the card as a file',
+      a2aCode: response.status,
+    },
+  )
 }
 
 function parseCard(text: string, from: string): FoundCard {

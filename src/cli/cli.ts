@@ -8,11 +8,15 @@ import { asCliError, EXIT, usage } from './errors.ts'
 import type { Flags, PartFlag } from './invocation.ts'
 import { operatorCommands } from './operatorTree.ts'
 import { createOutput } from './output.ts'
+import { createRedactor } from './redaction.ts'
 
 const version = (): string => {
   const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
   return (JSON.parse(manifest) as { version: string }).version
 }
+
+/** One per program: it learns the secrets of the one call that there is. */
+const redactor = createRedactor()
 
 /** What the command left as its exit code. */
 const ended: { code: number | undefined } = { code: undefined }
@@ -66,9 +70,7 @@ function subcommand(parent: Command, word: string): Command {
   const made = settle(new Command(word))
     .description(NOUNS[word] ?? word)
     .helpOption('-h, --help', 'show help')
-  made.helpGroup(
-    word === 'task' || word === 'card' || word === 'config' || word === 'push-config' ? 'A2A client:' : 'Gateway:',
-  )
+  made.helpGroup(['task', 'card', 'config', 'push-config', 'auth'].includes(word) ? 'A2A client:' : 'Gateway:')
   parent.addCommand(made)
   return made
 }
@@ -77,6 +79,7 @@ const NOUNS: Readonly<Record<string, string>> = {
   task: 'tasks: get, list, cancel, subscribe, explain, …',
   card: 'agent cards',
   config: 'settings',
+  auth: 'sign in at an agent: login, logout',
   'push-config': 'who is told of a task by webhook',
   agent: 'agents of the gateway: add, list, show, probe, pause, …',
   key: 'keys of the gateway',
@@ -123,6 +126,7 @@ async function runRow(row: CommandRow, command: Command, flags: Flags, parts: re
     signal: stop.signal,
     stdout: process.stdout,
     stderr: process.stderr,
+    redact: redactor,
   })
   try {
     return await (await row.run())(call)
@@ -142,9 +146,9 @@ function formatOf(argv: readonly string[]): Flags {
 function tellError(error: unknown, argv: readonly string[]): number {
   const cliError = error instanceof CommanderError ? usage(...commanderWords(error)) : asCliError(error)
   const format = formatOf(argv).output === 'json' ? 'json' : 'text'
-  const out = createOutput({ format, stdout: process.stdout, stderr: process.stderr })
+  const out = createOutput({ format, stdout: process.stdout, stderr: process.stderr, redact: redactor })
   out.error(cliError)
-  if (argv.includes('--debug') && error instanceof Error) process.stderr.write(`${error.stack}\n`)
+  if (argv.includes('--debug') && error instanceof Error) process.stderr.write(`${redactor.text(error.stack ?? '')}\n`)
   return cliError.exitCode
 }
 

@@ -3,6 +3,7 @@
  * Node's own fetch is right here, on the user's machine and in the user's name; the guarded egress is the gateway's.
  */
 import { REASONS } from '../a2a/errors.ts'
+import type { Clock } from '../platform/clock.ts'
 import { CliError } from './errors.ts'
 import type { Output } from './output.ts'
 
@@ -18,10 +19,10 @@ export interface HttpRequest {
 /** Sends a request. A failure to reach anybody is an UNREACHABLE with the cause in words. */
 export type Http = (url: string, request?: HttpRequest) => Promise<Response>
 
-const SECRET_HEADERS = new Set(['authorization', 'x-api-key', 'cookie'])
+const SECRET_HEADERS = new Set(['authorization', 'x-api-key', 'cookie', 'set-cookie'])
 
-const shown = (headers: Readonly<Record<string, string>>, secrets: ReadonlySet<string>) =>
-  Object.entries(headers)
+const shown = (headers: Iterable<readonly [string, string]>, secrets: ReadonlySet<string>) =>
+  [...headers]
     .map(([name, value]) => `${name}: ${SECRET_HEADERS.has(name.toLowerCase()) || secrets.has(name) ? '****' : value}`)
     .join(', ')
 
@@ -30,12 +31,23 @@ export interface HttpSettings {
   /** Header names that carry a secret besides the usual ones. */
   readonly secretHeaders?: readonly string[]
   readonly fetch?: typeof fetch
+  readonly clock: Pick<Clock, 'now'>
 }
 
-export function createHttp({ out, secretHeaders = [], fetch: send = fetch }: HttpSettings): Http {
+/** With --debug every request and every answer is told as it goes over the wire, without its secrets. */
+export function createHttp({ out, secretHeaders = [], fetch: send = fetch, clock }: HttpSettings): Http {
   const secrets = new Set(secretHeaders)
+  const tellAnswer = async (url: string, response: Response, startedAt: number) => {
+    out.debug(
+      `< ${response.status} ${url} after ${clock.now().getTime() - startedAt} ms (${shown(response.headers, secrets)})`,
+    )
+    const type = response.headers.get('content-type') ?? ''
+    // A stream is told event by event, where it is read.
+    if (!type.startsWith('text/event-stream') && response.body) out.debug(`< ${await response.clone().text()}`)
+  }
   return async (url, { method = 'GET', headers = {}, body, signal, timeoutMs } = {}) => {
-    out.debug(`${method} ${url} (${shown(headers, secrets)})${body ? ` ${body}` : ''}`)
+    out.debug(`> ${method} ${url} (${shown(Object.entries(headers), secrets)})${body ? ` ${body}` : ''}`)
+    const startedAt = clock.now().getTime()
     const headTimeout = new AbortController()
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => headTimeout.abort(), timeoutMs)
     const signals = [headTimeout.signal, ...(signal ? [signal] : [])]
@@ -47,7 +59,7 @@ export function createHttp({ out, secretHeaders = [], fetch: send = fetch }: Htt
         signal: AbortSignal.any(signals),
         ...(body !== undefined && { body }),
       })
-      out.debug(`${response.status} from ${url}`)
+      if (out.debugging) await tellAnswer(url, response, startedAt)
       return response
     } catch (error) {
       if (headTimeout.signal.aborted) {
@@ -88,7 +100,7 @@ export const withQuery = (url: string, query: Query = {}): string => {
   const params = Object.entries(query).flatMap(([name, value]) =>
     value === undefined ? [] : [`${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`],
   )
-  return params.length === 0 ? url : `${url}?${params.join('&')}`
+  return params.length === 0 ? url : `${url}${url.includes('?') ? '&' : '?'}${params.join('&')}`
 }
 
 /** The gateway's management routes; every answer that is not a success is thrown as its code, message and hint. */
@@ -179,7 +191,7 @@ export interface ReasonFacts {
 const KEY_HINT =
   'give a key: --key, WAYPOST_KEY, or run where ./.waypost/admin.key can be read (WAYPOST_DATA names another directory)'
 
-/** The errors that A2A names keep that name (a2a-cli §9.4); what the gateway adds is WAYPOST_ERR_*. */
+/** The errors that A2A names keep that name (a2a-cli §11.4); what the gateway adds is WAYPOST_ERR_*. */
 export function fromReason(reason: string, message: string, facts: ReasonFacts): CliError {
   const a2aCode = facts.a2aCode ?? facts.status
   if (reason === 'UNAUTHENTICATED') {
@@ -190,12 +202,12 @@ export function fromReason(reason: string, message: string, facts: ReasonFacts):
   if (row && !('domain' in row)) {
     return new CliError(protocolName(reason), message, { hint: facts.hint ?? PROTOCOL_HINTS[reason], a2aCode })
   }
-  const code = /^(WAYPOST_ERR_|A2ACLI_ERR_)/.test(reason) ? reason : `WAYPOST_ERR_${reason}`
+  const code = reason.startsWith('WAYPOST_ERR_') ? reason : `WAYPOST_ERR_${reason}`
   return new CliError(code, message, { hint: facts.hint ?? `waypost explain ${code}`, a2aCode })
 }
 
 /** TASK_NOT_FOUND is what the wire says, TaskNotFoundError what the specification calls it. */
-const protocolName = (reason: string): string =>
+export const protocolName = (reason: string): string =>
   `${reason
     .split('_')
     .map((word) => word[0] + word.slice(1).toLowerCase())
@@ -205,7 +217,8 @@ const PROTOCOL_HINTS: Readonly<Record<string, string>> = {
   TASK_NOT_FOUND: 'list the tasks that this key may see: waypost task list -a <agent>; details with --debug',
   TASK_NOT_CANCELABLE: 'it has already ended; see it: waypost task get <taskId>',
   PUSH_NOTIFICATION_NOT_SUPPORTED: 'follow it instead: waypost task subscribe <taskId>',
-  UNSUPPORTED_OPERATION: 'a task that has ended takes no more messages; start a new one in its context: --context-id',
+  UNSUPPORTED_OPERATION:
+    'a task that has ended takes no more messages; start a new one in its context: --context-id; details with --debug',
   CONTENT_TYPE_NOT_SUPPORTED:
     'say what a part is: --media-type text/plain behind it; what the agent takes: waypost card get -o json',
   VERSION_NOT_SUPPORTED: 'register it at the gateway, which translates: waypost agent add <url>',

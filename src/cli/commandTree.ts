@@ -1,39 +1,18 @@
 /** The A2A client's verbs, after the a2a-cli specification 0.2; they work with any agent. */
+import { AGENT, WAIT } from './agentOptions.ts'
 import type { CommandRow, OptionRow } from './commandRow.ts'
+
+export { GLOBAL_OPTIONS } from './agentOptions.ts'
 
 export const A2A = 'A2A client:'
 
-/** On every command. */
-export const GLOBAL_OPTIONS: readonly OptionRow[] = [
-  ['-o, --output <format>', 'text, json or wide (default: text)'],
-  ['-q, --quiet', 'nothing on stderr but errors'],
-  ['--verbose', 'show everything that was exchanged with the agent'],
-  ['--debug', 'requests and answers on stderr; credentials stay hidden'],
-  ['--color <when>', 'auto, always or never; operator tables only (default: auto)'],
-  ['--time-format <form>', 'relative, iso or raw (default: relative)'],
-  ['--config <path>', 'a dotenv file instead of the nearest .env'],
-  ['--gateway <url>', 'the gateway (default: WAYPOST_URL, else http://localhost:4280)'],
-  ['--key <key>', 'key for the gateway (default: WAYPOST_KEY, else .waypost/admin.key)'],
-]
-
-const AGENT: readonly OptionRow[] = [
-  ['-a, --agent-card <ref>', 'the agent: @name of the gateway, a host, a URL, or a card file'],
-  ['--bearer <token>', 'bearer token for the agent'],
-  ['--api-key <key>', 'API key for the agent'],
-  ['--transport <binding>', 'JSONRPC or HTTP+JSON; repeatable, best first', 'repeat'],
-  ['--svc-param <name:value>', 'service parameter, sent as a header; repeatable', 'repeat'],
-  ['--a2a-version <version>', 'protocol version to signal'],
-  ['--insecure', 'do not check TLS certificates (development only)'],
-]
-
-const WAIT: readonly OptionRow[] = [
-  ['--timeout <duration>', 'give up waiting after this (30s, 5m); the task goes on'],
-  ['--poll-interval <duration>', 'how often to ask while waiting (default: 2s)'],
-  ['--exit-status', 'exit 10 if the task failed, 11 if it needs input, 12 if rejected or canceled'],
-]
+/** Nothing here streams, but whoever asks for JSON lines gets one (a2a-cli App. B). */
+const ONE_LINE: OptionRow = ['--stream', '', 'hidden']
 
 const task = async () => import('./commands/task.ts')
 const push = async () => import('./commands/pushConfig.ts')
+
+const CLIENT_SECRET = 'others on this machine see it in the process list; prefer A2ACLI_CLIENT_SECRET'
 
 const SEND: CommandRow = {
   path: 'send',
@@ -47,7 +26,9 @@ const SEND: CommandRow = {
     ['--data <path|->', 'a JSON part from a file or stdin; repeatable', 'part'],
     ['--media-type <type>', 'media type of the part before it', 'part'],
     ['--async', 'do not wait'],
-    ['--wait', 'wait (the default)'],
+    ['--wait', 'wait until the task has ended or needs you (the default)'],
+    ['--no-wait', '', 'hidden'],
+    ['--return-immediately', '', 'hidden'],
     ['--stream', 'follow the events live; with -o json one JSON object per line'],
     ['--context-id <id>', 'start the task in this context'],
     ['--context <id>', '', 'hidden'],
@@ -73,7 +54,9 @@ const TASKS: readonly CommandRow[] = [
     about: "show a task's state and artifacts",
     options: [
       ...AGENT,
-      ['--wait', 'wait until it has ended or needs you'],
+      ['--wait', 'wait until it has ended or needs you (default: show it as it is)'],
+      ['--watch', '', 'hidden'],
+      ONE_LINE,
       ['--history <n>', 'with the last n messages'],
       ...WAIT,
     ],
@@ -87,6 +70,7 @@ const TASKS: readonly CommandRow[] = [
     options: [
       ...AGENT,
       ['--state <state>', 'only these: submitted, working, completed, …'],
+      ['--status <state>', '', 'hidden'],
       ['--context-id <id>', 'only those of this context'],
       ['--limit <n>', 'how many (1 to 100)'],
       ['--page-token <token>', 'the next page'],
@@ -100,7 +84,7 @@ const TASKS: readonly CommandRow[] = [
     args: '<taskId>',
     group: A2A,
     about: 'cancel a task',
-    options: AGENT,
+    options: [...AGENT, ONE_LINE],
     examples: ['task cancel ID'],
     run: async () => (await task()).taskCancel,
   },
@@ -129,7 +113,7 @@ const TASKS: readonly CommandRow[] = [
       ['--overwrite', 'replace files that are there'],
     ],
     examples: ['task download ID --out ./results'],
-    run: async () => (await task()).taskDownload,
+    run: async () => (await import('./commands/taskDownload.ts')).taskDownload,
   },
 ]
 
@@ -186,12 +170,62 @@ export const CLIENT_COMMANDS: readonly CommandRow[] = [
       ...AGENT,
       ['--validate', 'check it against the A2A schema'],
       ['--extended', 'the extended card, for those who are signed in'],
+      ['--trust <jwks>', "keys that may sign it, a file (default: the signature's own jku, from the card's origin)"],
+      ONE_LINE,
     ],
     examples: ['card get -a @echo', 'card get -a https://agent.example.test --validate'],
     run: async () => (await import('./commands/card.ts')).cardGet,
   },
   ...TASKS,
   ...PUSH,
+  {
+    path: 'auth login',
+    group: A2A,
+    about: "sign in at an agent's authorization server (OAuth 2.1, OpenID Connect)",
+    options: [
+      ...AGENT,
+      ['--client-id <id>', 'who this program is there'],
+      ['--client-secret <secret>', `its secret; ${CLIENT_SECRET}`],
+      ['--grant <grant>', 'device-code or client-credentials (default: what the card offers and the secret allows)'],
+      ['--scheme <name>', 'which scheme of the card (default: the first that serves)'],
+      ['--scope <scope>', "repeatable (default: the card's)", 'repeat'],
+    ],
+    examples: ['auth login -a https://agent.example.test --client-id my-cli'],
+    run: async () => (await import('./commands/auth.ts')).login,
+  },
+  {
+    path: 'auth logout',
+    group: A2A,
+    about: 'forget the token of an agent',
+    options: AGENT,
+    run: async () => (await import('./commands/auth.ts')).logout,
+  },
+  {
+    path: 'chat',
+    group: A2A,
+    about: 'talk with an agent, turn by turn; without a terminal: a line of stdin is a turn',
+    options: [
+      ...AGENT,
+      ['--context-id <id>', 'go on in this context'],
+      ['--task-id <id>', 'go on with this task'],
+      ...WAIT,
+    ],
+    examples: ['chat -a @echo', 'printf "hello\\nand again\\n" | waypost chat -a @echo'],
+    run: async () => (await import('./commands/chat.ts')).chat,
+  },
+  {
+    path: 'conformance',
+    group: A2A,
+    about: "smoke-check a live agent, check by check of the A2A kit (TCK), or with the kit's own checkout",
+    options: [
+      ...AGENT,
+      ['--kit <folder>', 'run this checkout of the a2a-tck instead; it needs its Python packages'],
+      ['--python <program>', 'the Python that has them (default: python3)'],
+      ['--exit-status', 'exit 10 if a check failed'],
+    ],
+    examples: ['conformance -a @echo', 'conformance -a https://agent.example.test --kit ../a2a-tck'],
+    run: async () => (await import('./commands/conformance.ts')).conformance,
+  },
   {
     path: 'demo-server',
     group: A2A,
@@ -213,6 +247,7 @@ export const CLIENT_COMMANDS: readonly CommandRow[] = [
     path: 'config show',
     group: A2A,
     about: 'every setting, its value and where it came from',
+    options: [...AGENT, ...WAIT, ['--async', 'do not wait'], ['--metadata <json>', 'metadata of every request']],
     run: async () => (await import('./commands/config.ts')).show,
   },
 ]

@@ -34,11 +34,12 @@ function nearestEnvFile(from: string): string | undefined {
 
 /** `explicit` is the file given by --config, which must exist. */
 export function surroundings(explicit?: string, env: NodeJS.ProcessEnv = process.env): Surroundings {
-  if (explicit !== undefined && !existsSync(explicit)) {
-    throw new CliError('A2ACLI_ERR_USAGE', `--config: there is no file ${explicit}`)
+  const named = explicit ?? (env.A2ACLI_CONFIG || undefined)
+  if (named !== undefined && !existsSync(named)) {
+    throw new CliError('A2ACLI_ERR_USAGE', `--config: there is no file ${named}`)
   }
-  const local = explicit ?? nearestEnvFile('.')
-  const global = join(env.XDG_CONFIG_HOME ?? join(env.HOME ?? homedir(), '.config'), 'a2a-cli', '.env')
+  const local = named ?? nearestEnvFile('.')
+  const global = join(configFolder(env), '.env')
   const files = [local, global].flatMap((path) =>
     path && existsSync(path) ? [{ path, values: readEnvFile(path) }] : [],
   )
@@ -101,10 +102,9 @@ export function gatewayKey(flag: string | undefined, around: Surroundings): Gate
   }
 }
 
-/** For development only, on the user's explicit word; Node reads it at every connect. */
-export function allowInsecureTls(): void {
-  process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
-}
+/** Where the configuration of every a2a-cli is (a2a-cli §8.3). */
+export const configFolder = (env: NodeJS.ProcessEnv = process.env): string =>
+  join(env.XDG_CONFIG_HOME ?? join(env.HOME ?? homedir(), '.config'), 'a2a-cli')
 
 /** The surroundings of a program that we start: ours, without what would turn it to another gateway, and `extra`. */
 export function childEnvironment(extra: Readonly<Record<string, string>>): Record<string, string> {

@@ -1,6 +1,6 @@
 /** What may go wrong at the command line: a stable code, a sentence, the next step, an exit code. */
 
-/** The exit codes of the a2a-cli specification 0.2 §9.6; 3 to 5 are reserved there with exactly these meanings. */
+/** The exit codes of the a2a-cli specification 0.2 §11.6; 3 to 5 are reserved there with exactly these meanings. */
 export const EXIT = { ok: 0, failure: 1, usage: 2, unreachable: 3, credentials: 4, timeout: 5 } as const
 
 /** Codes that do not end with 1. Whatever exit code is used must agree with the code that was told. */
@@ -12,10 +12,6 @@ const EXIT_BY_CODE: Readonly<Record<string, number>> = {
   A2ACLI_ERR_AUTH_FAILED: EXIT.credentials,
   A2ACLI_ERR_TIMEOUT: EXIT.timeout,
   WAYPOST_ERR_AGENT_NOT_FOUND: EXIT.unreachable,
-  WAYPOST_ERR_NOT_FOUND: EXIT.unreachable,
-  WAYPOST_ERR_DELIVERY_NOT_FOUND: EXIT.unreachable,
-  WAYPOST_ERR_KEY_NOT_FOUND: EXIT.unreachable,
-  WAYPOST_ERR_PERMISSION_DENIED: EXIT.credentials,
 }
 
 export interface ErrorEnvelope {

@@ -1,10 +1,12 @@
 /** One call of a command: its arguments, its options with their fallbacks, where to print, whom to talk to. */
+
+import { join } from 'node:path'
 import { type Clock, systemClock } from '../platform/clock.ts'
-import { type A2AClient, createA2AClient } from './a2aClient.ts'
-import { type ResolvedAgent, resolveAgent } from './agentRef.ts'
+import type { A2AClient } from './a2aClient.ts'
 import { createGateway, createHttp, type Gateway, type Http } from './client.ts'
+import { connect } from './connecting.ts'
 import {
-  allowInsecureTls,
+  configFolder,
   type GatewayKey,
   gatewayKey,
   gatewayUrl,
@@ -14,9 +16,10 @@ import {
   surroundings,
 } from './credentials.ts'
 import { durationMs, type TimeFormat } from './durations.ts'
-import { CliError, usage } from './errors.ts'
+import { usage } from './errors.ts'
 import { createOutput, type Format, type Output, type Stream } from './output.ts'
-import { A2A_VERSION } from './protocolVersion.ts'
+import type { Redactor } from './redaction.ts'
+import { fetchWith } from './tls.ts'
 
 /** Flags as they were written: a string, a list of a repeatable one, or true. */
 export type Flags = Readonly<Record<string, string | readonly string[] | boolean | undefined>>
@@ -41,9 +44,13 @@ export interface Invocation {
   readonly gateway: Gateway
   readonly key: GatewayKey | undefined
   readonly gatewaySource: string
+  /** Where `auth login` keeps its tokens. */
+  readonly tokensPath: string
   /** A flag's value, else `A2ACLI_<FLAG>` from the environment or a dotenv file. */
   option(flag: string): string | undefined
   has(flag: string): boolean
+  /** Whether the flag itself was written, with whatever value. */
+  said(flag: string): boolean
   list(flag: string): readonly string[]
   duration(flag: string): number | undefined
   readonly timeFormat: TimeFormat
@@ -61,35 +68,42 @@ export interface InvocationInput {
   readonly signal: AbortSignal
   readonly stdout: Stream
   readonly stderr: Stream
+  readonly redact: Redactor
 }
 
 const camel = (flag: string): string => flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
 const variable = (flag: string): string => `A2ACLI_${flag.toUpperCase().replaceAll('-', '_')}`
 
-/** Never read from the environment: they change what an invocation is, and that must be visible in it (§9.3). */
+/** Never read from the environment: they change what an invocation is, and that must be visible in it (§11.3). */
 const FLAG_ONLY = new Set(['stream', 'help', 'version'])
 
-/** The output alone, for errors that come before there is an invocation. */
-export function outputFor(flags: Flags, stdout: Stream, stderr: Stream, around?: Surroundings): Output {
-  const format = (flags.output ?? around?.get('A2ACLI_OUTPUT') ?? 'text') as Format
+function outputFor({ flags, stdout, stderr, redact }: InvocationInput, around: Surroundings): Output {
+  const format = (flags.output ?? around.get('A2ACLI_OUTPUT') ?? 'text') as Format
   if (!['text', 'json', 'wide'].includes(format)) {
     throw usage(`--output: there is no format ${format}`, 'text, json or wide')
   }
+  const on = (flag: string) => flags[flag] === true || isYes(around.get(variable(flag)))
   return createOutput({
     format,
     stdout,
     stderr,
-    quiet: flags.quiet === true,
-    debug: flags.debug === true,
+    redact,
+    quiet: on('quiet'),
+    debug: on('debug'),
     color: (flags.color as 'auto' | undefined) ?? 'auto',
     plain: plainWanted(),
   })
 }
 
+const isYes = (text: string | undefined): boolean => /^(1|true|yes)$/i.test(text ?? '')
+
+/** Credentials that may be given by a flag or its variable. */
+const CREDENTIALS = ['bearer', 'api-key', 'client-secret'] as const
+
 export function createInvocation(input: InvocationInput): Invocation {
   const { flags, signal } = input
   const around = surroundings(flags.config as string | undefined)
-  const out = outputFor(flags, input.stdout, input.stderr, around)
+  const out = outputFor(input, around)
   const option = (flag: string): string | undefined => {
     const given = flags[camel(flag)]
     if (typeof given === 'string') return given
@@ -98,7 +112,7 @@ export function createInvocation(input: InvocationInput): Invocation {
   const has = (flag: string) => {
     const given = flags[camel(flag)]
     if (given !== undefined) return given === true
-    return !FLAG_ONLY.has(flag) && /^(1|true|yes)$/i.test(around.get(variable(flag)) ?? '')
+    return !FLAG_ONLY.has(flag) && isYes(around.get(variable(flag)))
   }
   const list = (flag: string): readonly string[] => {
     const given = flags[camel(flag)]
@@ -112,73 +126,35 @@ export function createInvocation(input: InvocationInput): Invocation {
   duration('timeout')
   duration('poll-interval')
   const serviceParameters = parseServiceParameters(list('svc-param'))
-  const http = createHttp({ out, secretHeaders: Object.keys(serviceParameters) })
+  const secrets = CREDENTIALS.map(option).filter((secret) => secret !== undefined)
+  for (const secret of [...secrets, ...Object.values(serviceParameters)]) out.hide(secret)
+  const clock = systemClock
+  const http = createHttp({ out, clock, secretHeaders: Object.keys(serviceParameters), fetch: fetchOf(option, has) })
   const { url, source: gatewaySource } = gatewayUrl(flags.gateway as string | undefined, around)
   const key = gatewayKey(flags.key as string | undefined, around)
+  out.hide(key?.key)
   const gateway = createGateway({ url, key: key?.key, http, signal })
   const timeFormat = (option('time-format') ?? 'relative') as TimeFormat
-  const call = { ...input, around, out, option, has, list, duration, http, gateway, key, gatewaySource, timeFormat }
   if (has('insecure')) {
-    allowInsecureTls()
-    out.note('warning: TLS certificates are not checked (--insecure)')
+    const risk = secrets.length > 0 || key ? '; credentials may go to an impostor' : ''
+    out.warn(`WARNING: TLS certificates are not checked (--insecure)${risk}`)
   }
-  return {
-    ...call,
+  const call = {
+    ...{ ...input, around, out, option, has, list, duration, http, gateway, key, gatewaySource, timeFormat, clock },
+    said: (flag: string) => flags[camel(flag)] !== undefined,
     program: programName(),
-    clock: systemClock,
-    agent: (instead) => connect({ ...call, serviceParameters }, instead),
+    tokensPath: join(configFolder(), 'tokens.json'),
   }
+  return { ...call, agent: (instead) => connect({ ...call, serviceParameters }, instead) }
 }
 
-type Connecting = Pick<Invocation, 'option' | 'list' | 'http' | 'gateway' | 'signal'> & {
-  readonly serviceParameters: Readonly<Record<string, string>>
-}
-
-async function connect(call: Connecting, instead?: () => Promise<string>): Promise<A2AClient> {
-  const ref = call.option('agent-card') ?? (await instead?.())
-  if (!ref)
-    throw usage('which agent? -a/--agent-card is missing', '-a @name, -a https://agent.example.test, or a card file')
-  const { http, gateway, signal, serviceParameters } = call
-  const bearer = call.option('bearer')
-  const given: Record<string, string> = { ...serviceParameters, ...(bearer && { authorization: `Bearer ${bearer}` }) }
-  const agent = await resolveAgent(ref, { http, gateway, signal, headers: given })
-  return createA2AClient({
-    agent,
-    http,
-    signal,
-    headers: { ...credential(agent, given, call), ...given },
-    version: call.option('a2a-version') ?? A2A_VERSION,
-    transports: call.list('transport'),
+const fetchOf = (option: Invocation['option'], has: Invocation['has']) =>
+  fetchWith({
+    clientCert: option('client-cert'),
+    clientKey: option('client-key'),
+    caCert: option('ca-cert'),
+    insecure: has('insecure'),
   })
-}
-
-/** The API key goes where the card's security scheme wants it; the gateway's own key goes to the gateway only. */
-function credential(agent: ResolvedAgent, given: Readonly<Record<string, string>>, call: Connecting) {
-  const apiKey = call.option('api-key')
-  if (agent.atGateway && !given.authorization) {
-    const key = apiKey ?? call.gateway.key
-    return key ? { authorization: `Bearer ${key}` } : {}
-  }
-  if (!apiKey) return {}
-  const schemes = Object.values(agent.card.securitySchemes ?? {}) as { apiKeySecurityScheme?: ApiKeyScheme }[]
-  const scheme = schemes.find((known) => known.apiKeySecurityScheme)?.apiKeySecurityScheme
-  if (scheme?.location === 'query') {
-    throw new CliError(
-      'A2ACLI_ERR_USAGE',
-      `this agent wants its key in the query (${scheme.name}), which would be logged on the way`,
-      {
-        hint: `put it into the address yourself if you accept that, or use --svc-param`,
-      },
-    )
-  }
-  if (scheme?.location === 'cookie') return { cookie: `${scheme.name}=${apiKey}` }
-  return { [scheme?.name ?? 'X-API-Key']: apiKey }
-}
-
-interface ApiKeyScheme {
-  readonly location?: string
-  readonly name: string
-}
 
 function parseServiceParameters(pairs: readonly string[]): Record<string, string> {
   return Object.fromEntries(

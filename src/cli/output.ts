@@ -1,11 +1,12 @@
 /**
  * What is printed, and where. stdout carries the payload and nothing else; everything said beside it goes to stderr.
- * Text is one `Label: value` a line, longer content is a block closed by an empty line (a2a-cli specification §9.2).
+ * Text is one `Label: value` a line, longer content is a block closed by an empty line (a2a-cli specification §11.2).
  * What agents say is data: control characters in it are made visible, because a terminal would obey them.
  */
 import { styleText } from 'node:util'
 import type { CliError } from './errors.ts'
 import { envelope } from './errors.ts'
+import type { Redactor } from './redaction.ts'
 
 export type Format = 'text' | 'json' | 'wide'
 export type Style = 'good' | 'warn' | 'bad' | 'dim'
@@ -20,6 +21,7 @@ export interface Output {
   line(value: unknown): void
   /** `Label: value` lines; undefined values are left out. */
   fields(rows: readonly (readonly [label: string, value: string | number | undefined])[]): void
+  /** The label on a line of its own, the content, an empty line. */
   block(label: string, text: string): void
   text(line?: string): void
   /** A line that begins with a painted word. */
@@ -27,9 +29,14 @@ export interface Output {
   table(head: readonly string[], rows: readonly (readonly Cell[])[]): void
   /** For people, on stderr, not when --quiet. */
   note(line: string): void
+  /** What must be seen even with --quiet, on stderr. */
+  warn(line: string): void
+  readonly debugging: boolean
   /** Developer's diagnostics, on stderr, only with --debug. */
   debug(line: string): void
   error(error: CliError): void
+  /** A secret that nothing of the above may show. */
+  hide(secret: string | undefined): void
 }
 
 export interface Stream {
@@ -45,6 +52,7 @@ export interface OutputSettings {
   readonly debug?: boolean
   readonly color?: 'auto' | 'always' | 'never'
   readonly plain?: boolean
+  readonly redact?: Redactor
 }
 
 const STYLES = { good: 'green', warn: 'yellow', bad: 'red', dim: 'gray' } as const
@@ -60,6 +68,9 @@ export const visible = (text: string): string => text.replaceAll('\r\n', '\n').r
 /** The same for a single line. */
 export const oneLine = (text: string): string => visible(text).replaceAll('\n', '\\n').replaceAll('\t', ' ')
 
+/** An empty line ends a block, so an empty line of the content is written as a single space. */
+const insideBlock = (text: string): string => text.replace(/\n+$/, '').replace(/^$/gm, ' ')
+
 const plainText = (cell: Cell): string => oneLine(typeof cell === 'string' ? cell : cell.text)
 
 /** East Asian wide characters and emoji take two columns. */
@@ -72,7 +83,8 @@ export function createOutput(settings: OutputSettings): Output {
   const colored =
     settings.color === 'always' || (settings.color !== 'never' && stdout.isTTY === true && !settings.plain)
   const print = (text: string) => void stdout.write(`${text}\n`)
-  const tell = (text: string) => void stderr.write(`${text}\n`)
+  const { redact } = settings
+  const tell = (text: string) => void stderr.write(`${redact ? redact.text(text) : text}\n`)
   const paint = (cell: Cell, padded: string) =>
     colored && typeof cell !== 'string' ? styleText(STYLES[cell.style], padded, { validateStream: false }) : padded
 
@@ -89,13 +101,14 @@ export function createOutput(settings: OutputSettings): Output {
   return {
     format,
     json: format === 'json',
+    debugging: settings.debug === true,
     document: (value) => print(JSON.stringify(value, null, 2)),
     line: (value) => print(JSON.stringify(value)),
     fields: (rows) => {
       for (const [label, value] of rows) if (value !== undefined) print(`${label}: ${oneLine(String(value))}`)
     },
     block: (label, text) => {
-      print(`${oneLine(label)}\n${visible(text).replace(/\n+$/, '')}\n`)
+      print(`${oneLine(label)}:\n${insideBlock(visible(text))}\n`)
     },
     text: (line = '') => print(visible(line)),
     mark: (word, line) => print(`${paint(word, plainText(word))} ${visible(line)}`),
@@ -103,12 +116,17 @@ export function createOutput(settings: OutputSettings): Output {
     note: (line) => {
       if (!settings.quiet) tell(visible(line))
     },
+    warn: (line) => tell(visible(line)),
     debug: (line) => {
       if (settings.debug) tell(`debug: ${visible(line)}`)
     },
+    hide: (secret) => redact?.hide(secret),
     error: (error) => {
       // With -o json the envelope stands where the result would stand, so that stdout always parses.
-      if (format === 'json') return print(JSON.stringify(envelope(error)))
+      if (format === 'json') {
+        const text = JSON.stringify(envelope(error))
+        return print(redact ? redact.text(text) : text)
+      }
       tell(`Error: ${error.code}: ${visible(error.message)}`)
       if (error.hint) tell(`Hint: ${visible(error.hint)}`)
     },

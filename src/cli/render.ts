@@ -2,29 +2,14 @@
 import type { StreamResponse } from '../a2a/events.ts'
 import type { Part } from '../a2a/parts.ts'
 import { type Artifact, isInterrupted, isTerminal, type Message, type Task, type TaskState } from '../a2a/tasks.ts'
+import { deliveryFacts } from './deliveryFacts.ts'
 import { moment } from './durations.ts'
 import type { Invocation } from './invocation.ts'
 import type { Output } from './output.ts'
 
-/** Where the gateway tells how a task's delivery stands. */
-const STORE_AND_FORWARD = 'urn:x-waypost:store-and-forward:1'
-
-export interface DeliveryFacts {
-  readonly delivery?: string
-  readonly attempt?: number
-  readonly nextAttemptAt?: string
-  readonly position?: number
-  readonly recipient?: string
-  readonly expiresAt?: string
-  readonly reason?: string
-}
-
-export const deliveryFacts = (task: Task): DeliveryFacts | undefined =>
-  task.metadata?.[STORE_AND_FORWARD] as DeliveryFacts | undefined
-
 export const stateName = (state: TaskState | string): string => state.replace(/^TASK_STATE_/, '')
 
-type Told = Pick<Invocation, 'out' | 'program' | 'clock' | 'timeFormat' | 'has'>
+export type Told = Pick<Invocation, 'out' | 'program' | 'clock' | 'timeFormat' | 'has' | 'option'>
 
 /** `ref` is what -a was given, for the command that goes on. */
 export function renderTask(task: Task, ref: string, call: Told): void {
@@ -38,17 +23,26 @@ export function renderTask(task: Task, ref: string, call: Told): void {
   ])
   if (message) renderMessage('Message', message, out)
   for (const artifact of task.artifacts ?? []) renderArtifact(artifact, out)
-  if (call.has('verbose')) for (const said of task.history ?? []) renderMessage(`History ${said.role}`, said, out)
-  const next = nextCommand(task, ref, call.program)
-  if (next) out.fields([next])
+  if (call.has('verbose') || call.option('history') !== undefined) renderHistory(task, out)
+  out.fields(nextCommands(task, ref, call.program).map((command) => ['Resume', command]))
 }
 
-/** Spec a2a-cli §6.3: the exact command that goes on. */
-function nextCommand(task: Task, ref: string, program: string): readonly [string, string] | undefined {
+function renderHistory(task: Task, out: Output): void {
+  for (const { role, parts } of task.history ?? []) {
+    out.fields([['History', role.replace(/^ROLE_/, '')]])
+    renderParts('Text', parts, out)
+  }
+}
+
+/** a2a-cli §8.2: the exact commands that go on. */
+function nextCommands(task: Task, ref: string, program: string): readonly string[] {
   const { state } = task.status
-  if (isTerminal(state)) return undefined
-  if (isInterrupted(state)) return ['Resume', `${program} send -a ${ref} --task-id ${task.id} --text "…"`]
-  return ['Resume', `${program} task get --wait -a ${ref} ${task.id}`]
+  const reply = `${program} send -a ${ref} --task-id ${task.id} --text "…"`
+  const wait = `${program} task get --wait -a ${ref} ${task.id}`
+  if (isTerminal(state)) return []
+  // The agent may be given what it wants elsewhere and then goes on by itself, or by a message (A2A §7.6).
+  if (state === 'TASK_STATE_AUTH_REQUIRED') return [`${wait} --wait-auth`, reply]
+  return [isInterrupted(state) ? reply : wait]
 }
 
 /** Where the message is. Said while it is on its way, and when it will not arrive. */
@@ -75,25 +69,36 @@ export function deliveryText(
     .join(', ')
 }
 
+/** An agent's direct answer has no task, but may have a context to go on in. */
+export function renderAnswer(message: Message, out: Output): void {
+  out.fields([['Context', message.contextId]])
+  renderMessage('Message', message, out)
+}
+
 export function renderMessage(label: string, message: Message, out: Output): void {
-  renderParts(`${label}:`, message.parts, out)
+  renderParts(label, message.parts, out)
 }
 
-export function renderArtifact(artifact: Artifact, out: Output): void {
-  renderParts(`Artifact: ${artifact.name ?? artifact.artifactId}`, artifact.parts, out)
+export function renderArtifact({ name, artifactId, parts }: Artifact, out: Output, append = false): void {
+  out.fields([[append ? 'Artifact (continued)' : 'Artifact', name ?? artifactId]])
+  renderParts('Text', parts, out)
 }
 
-/** No part is discarded silently: text as text, data as JSON, a file by name, media type and size (§8.2). */
+/** No part is discarded silently: text as text, data as JSON, a file by name, media type and size (a2a-cli §10.2). */
 function renderParts(label: string, parts: readonly Part[], out: Output): void {
-  out.block(label, parts.map(partText).join('\n'))
+  for (const part of parts) {
+    if (part.text !== undefined) out.block(label, part.text)
+    else if ('data' in part) out.block('Data', partText(part))
+    else out.fields([['File', partText(part)]])
+  }
 }
 
 export function partText(part: Part): string {
   if (part.text !== undefined) return part.text
   if ('data' in part) return JSON.stringify(part.data, null, 2)
   const what = [part.filename ?? 'file', part.mediaType ?? 'application/octet-stream'].join(', ')
-  if (part.raw !== undefined) return `[${what}, ${Buffer.from(part.raw, 'base64').length} bytes]`
-  return `[${what}, ${part.url}]`
+  if (part.raw !== undefined) return `${what}, ${Buffer.from(part.raw, 'base64').length} bytes`
+  return `${what}, size unknown, ${part.url}`
 }
 
 /** What a stream has told so far: enough to say at its end where the task stands. */
@@ -122,10 +127,10 @@ const fromTask = ({ id, contextId, status }: Task): StreamView => ({
 export function renderEvent(event: StreamResponse, ref: string, call: Told): void {
   const { out } = call
   if ('task' in event) renderTask(event.task, ref, call)
-  else if ('message' in event) renderMessage('Message', event.message, out)
+  else if ('message' in event) renderAnswer(event.message, out)
   else if ('artifactUpdate' in event) {
     const { artifact, append } = event.artifactUpdate
-    renderParts(`Artifact${append ? ' (continued)' : ''}: ${artifact.name ?? artifact.artifactId}`, artifact.parts, out)
+    renderArtifact(artifact, out, append)
   } else {
     const { taskId, contextId, status } = event.statusUpdate
     renderView({ taskId, contextId, state: status.state }, out)
@@ -141,7 +146,7 @@ export function renderView({ taskId, contextId, state }: StreamView, out: Output
   ])
 }
 
-/** The outcome of a task is not the command's; it is named on stderr when it is not the hoped for (§9.6). */
+/** The outcome of a task is not the command's; it is named on stderr when it is not the hoped for (§11.6). */
 export function noteOutcome(state: TaskState, out: Output): void {
   if (state === 'TASK_STATE_COMPLETED' || !(isTerminal(state) || isInterrupted(state))) return
   out.note(`note: the task is ${stateName(state)}${isInterrupted(state) ? ' and waits for you' : ''}`)

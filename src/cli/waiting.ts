@@ -8,37 +8,67 @@ import { stateName } from './render.ts'
 
 export const isSettled = (state: TaskState): boolean => isTerminal(state) || isInterrupted(state)
 
-/** The a2a-cli specification recommends 2 s (§7.3); it grows to five times that. */
+/** What the a2a-cli specification recommends (§9.3); it grows to five times that. */
 const POLL_MS = 2_000
 const POLL_GROWTH = 1.5
 const POLL_LONGEST = 5
 
-type Waiting = Pick<Invocation, 'duration' | 'clock' | 'signal' | 'out' | 'program'>
+export type Waiting = Pick<Invocation, 'duration' | 'clock' | 'signal' | 'out' | 'program' | 'has'>
+
+/** Whether there is nothing more to wait for. With --wait-auth what the task wants is given to it elsewhere. */
+const isOver = (state: TaskState, call: Waiting): boolean =>
+  isSettled(state) && !(state === 'TASK_STATE_AUTH_REQUIRED' && call.has('wait-auth'))
 
 /** Ends when the task is terminal or interrupted, or with TIMEOUT. `task` is how it stands now. */
-export async function waitForTask(client: A2AClient, task: Task, call: Waiting): Promise<Task> {
-  if (isSettled(task.status.state)) return task
-  const limit = timeLimit(call)
+export const waitForTask = (client: A2AClient, task: Task, call: Waiting): Promise<Task> =>
+  withinLimit(client, call, (limit) => {
+    limit.taskId = task.id
+    return waitWithin(client, task, { call, limit })
+  })
+
+export async function waitWithin(
+  client: A2AClient,
+  task: Task,
+  { call, limit }: { readonly call: Waiting; readonly limit: TimeLimit },
+): Promise<Task> {
+  if (isOver(task.status.state, call)) return task
   const waiting: Wait = { client, id: task.id, call, until: limit.until }
+  if (client.agent.card.capabilities?.streaming) await watchStream(waiting)
+  return poll(waiting)
+}
+
+export interface TimeLimit {
+  /** Aborted when --timeout is over, or at Ctrl-C. */
+  readonly until: AbortSignal
+  /** As soon as it is known: it stands in what is told when the time is over. */
+  taskId: string | undefined
+}
+
+/** Runs what may take as long as --timeout says; after that it fails with TIMEOUT. */
+export async function withinLimit<T>(
+  client: A2AClient,
+  call: Waiting,
+  run: (limit: TimeLimit) => Promise<T>,
+): Promise<T> {
+  const clock = startLimit(call)
+  const limit: TimeLimit = { until: clock.until, taskId: undefined }
   try {
-    if (client.agent.card.capabilities?.streaming) await watchStream(waiting)
-    return await poll(waiting)
+    return await run(limit)
   } catch (error) {
-    if (limit.expired()) throw timedOut(client, task.id, call)
+    if (clock.expired()) throw timedOut(client, limit.taskId, call)
     throw error
   } finally {
-    limit.clear()
+    clock.clear()
   }
 }
 
-interface TimeLimit {
-  /** Aborted when --timeout is over, or at Ctrl-C. */
+interface RunningLimit {
   readonly until: AbortSignal
   expired(): boolean
   clear(): void
 }
 
-function timeLimit(call: Waiting): TimeLimit {
+function startLimit(call: Waiting): RunningLimit {
   const timeoutMs = call.duration('timeout')
   const giveUp = new AbortController()
   const timer = timeoutMs === undefined ? undefined : setTimeout(() => giveUp.abort(), timeoutMs)
@@ -69,7 +99,7 @@ async function watchStream({ client, id, call, until: signal }: Wait): Promise<v
   try {
     for await (const { event } of client.stream('SubscribeToTask', { id }, { signal })) {
       const state = stateOf(event)
-      if (state && isSettled(state)) return
+      if (state && isOver(state, call)) return
     }
   } catch (error) {
     signal.throwIfAborted()
@@ -85,8 +115,8 @@ export function stateOf(event: StreamResponse): TaskState | undefined {
 async function poll({ client, id, call, until: signal }: Wait): Promise<Task> {
   const firstMs = call.duration('poll-interval') ?? POLL_MS
   for (let waitMs = firstMs; ; waitMs = Math.min(waitMs * POLL_GROWTH, firstMs * POLL_LONGEST)) {
-    const task = await client.call('GetTask', { id })
-    if (isSettled(task.status.state)) return task
+    const task = await client.call('GetTask', { id }, signal)
+    if (isOver(task.status.state, call)) return task
     call.out.debug(`task ${id} is ${stateName(task.status.state)}, asking again in ${Math.round(waitMs)} ms`)
     await call.clock.sleep(waitMs, signal)
     signal.throwIfAborted()
@@ -103,7 +133,7 @@ export async function* resumingStream(
   begin: (signal: AbortSignal) => AsyncGenerator<StreamedEvent>,
   call: Waiting,
 ): AsyncGenerator<StreamedEvent> {
-  const limit = timeLimit(call)
+  const limit = startLimit(call)
   const seen: Seen = { position: undefined, taskId: undefined }
   let events = begin(limit.until)
   try {
@@ -147,7 +177,7 @@ async function* oneStream(
       seen.taskId ??= taskIdOf(streamed.event)
       yield streamed
       const state = stateOf(streamed.event)
-      if ((state && isSettled(state)) || 'message' in streamed.event) return true
+      if ((state && isOver(state, call)) || 'message' in streamed.event) return true
     }
     return false
   } catch (error) {

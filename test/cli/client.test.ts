@@ -69,9 +69,9 @@ const FAILURES: readonly (readonly [string, readonly string[], number, string])[
   ['a destructive verb without --yes', ['agent', 'remove', 'echo'], 2, 'A2ACLI_ERR_USAGE'],
   ['an unknown agent', ['send', '-a', '@ecko', '--text', 'x'], 3, 'A2ACLI_ERR_CARD_NOT_FOUND'],
   ['nothing at a URL', ['card', 'get', '-a', 'GATEWAY/nothing'], 3, 'A2ACLI_ERR_CARD_NOT_FOUND'],
-  ['an unknown agent of an operator', ['agent', 'show', 'nobody'], 3, 'WAYPOST_ERR_NOT_FOUND'],
+  ['an unknown agent of an operator', ['agent', 'show', 'nobody'], 1, 'WAYPOST_ERR_NOT_FOUND'],
   ['an unknown task', ['task', 'get', '-a', '@echo', 'none'], 1, 'TaskNotFoundError'],
-  ['a task of nobody', ['task', 'get', 'none'], 3, 'WAYPOST_ERR_NOT_FOUND'],
+  ['a task of nobody', ['task', 'get', 'none'], 1, 'WAYPOST_ERR_NOT_FOUND'],
   ['a wrong key', ['agent', 'list', '--key', 'wp_other_0'], 4, 'A2ACLI_ERR_AUTH_FAILED'],
   ['an unknown code', ['explain', 'QUEUE_FUL'], 2, 'A2ACLI_ERR_USAGE'],
 ]

@@ -86,7 +86,7 @@ function readDocument(file: string): Record<string, unknown> {
 /** The card's name as an agent's name, if it is up; else the first label of its host. */
 async function nameOf(url: string, call: Invocation): Promise<string> {
   try {
-    const { card } = await resolveAgent(url, { http: call.http, gateway: call.gateway, headers: {} })
+    const { card } = await resolveAgent(url, { http: call.http, gateway: call.gateway })
     const name = agentName(String(card.name ?? ''))
     if (name) return name
   } catch (error) {

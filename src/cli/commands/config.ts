@@ -1,6 +1,8 @@
 /** `config show`: every setting with its value and where it came from. Secrets are masked. */
 import { readConfig, SETTINGS, type Setting, type SettingName } from '../../config.ts'
 import type { Invocation, Run } from '../invocation.ts'
+import { A2A_VERSION } from '../protocolVersion.ts'
+import { openTokenStore } from '../tokenStore.ts'
 
 interface Shown {
   readonly name: string
@@ -8,28 +10,45 @@ interface Shown {
   readonly source: string
 }
 
-/** Flags of the client verbs that may come from the environment (A2ACLI_*). */
-const CLIENT_SETTINGS = [
-  'agent-card',
-  'bearer',
-  'api-key',
-  'output',
-  'timeout',
-  'poll-interval',
-  'transport',
-  'a2a-version',
-] as const
-const SECRET = new Set(['bearer', 'api-key'])
+/** Flags of the client verbs that may come from the environment (A2ACLI_*), and what holds when nothing is said. */
+const CLIENT_SETTINGS: Readonly<Record<string, string | null>> = {
+  'agent-card': null,
+  bearer: null,
+  'api-key': null,
+  'client-id': null,
+  'client-secret': null,
+  output: 'text',
+  async: 'false',
+  timeout: null,
+  'poll-interval': '2s',
+  transport: "the card's order",
+  'a2a-version': A2A_VERSION,
+  verbose: 'false',
+  debug: 'false',
+  metadata: null,
+  'svc-param': null,
+  extension: null,
+  'client-cert': null,
+  'client-key': null,
+  'ca-cert': null,
+  insecure: 'false',
+}
+const SECRET = new Set(['bearer', 'api-key', 'client-secret', 'svc-param'])
 
 export const show: Run = async (call) => {
-  const settings = [...gatewaySettings(call), ...clientSettings(call)]
+  const settings = [...gatewaySettings(call), ...clientSettings(call), ...tokens(call)]
   if (call.out.json) call.out.document({ settings })
-  else
-    call.out.table(
-      ['SETTING', 'VALUE', 'SOURCE'],
-      settings.map(({ name, value, source }) => [name, value ?? '–', source]),
-    )
+  else call.out.fields(settings.map(({ name, value, source }) => [name, `${value ?? '–'} (${source})`]))
   return 0
+}
+
+/** What `auth login` has stored: for which card, not the token itself. */
+function tokens({ tokensPath }: Invocation): Shown[] {
+  return Object.keys(openTokenStore(tokensPath).all()).map((card) => ({
+    name: `token for ${card}`,
+    value: '****',
+    source: tokensPath,
+  }))
 }
 
 function gatewaySettings(call: Invocation): Shown[] {
@@ -48,13 +67,14 @@ function gatewaySettings(call: Invocation): Shown[] {
 }
 
 function clientSettings(call: Invocation): Shown[] {
-  return CLIENT_SETTINGS.flatMap((flag) => {
-    const value = call.option(flag)
-    if (value === undefined) return []
-    const fromFlag = call.flags[flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())] !== undefined
+  return Object.entries(CLIENT_SETTINGS).map(([flag, preset]) => {
     const name = `A2ACLI_${flag.toUpperCase().replaceAll('-', '_')}`
-    const source = fromFlag ? `flag --${flag}` : (call.around.lookup(name)?.source ?? 'default')
-    return [{ name: flag, value: SECRET.has(flag) ? '****' : value, source }]
+    const found = call.around.lookup(name)
+    const written = call.said(flag)
+    const given = call.option(flag) ?? (call.list(flag).join(',') || undefined) ?? (call.has(flag) ? 'true' : undefined)
+    const source = written ? `flag --${flag}` : (found?.source ?? 'default')
+    const value = given ?? preset
+    return { name: flag, value: value !== null && SECRET.has(flag) ? '****' : value, source }
   })
 }
 

@@ -4,6 +4,7 @@ import type { A2AClient } from '../a2aClient.ts'
 import { usage } from '../errors.ts'
 import type { Invocation, Run } from '../invocation.ts'
 import { whoseTask } from '../records.ts'
+import { renderView } from '../render.ts'
 
 const taskId = ({ args }: Invocation): string => args[0] as string
 const agentOf = (call: Invocation): Promise<A2AClient> => call.agent(() => whoseTask(taskId(call), call.gateway))
@@ -23,7 +24,10 @@ export const create: Run = async (call) => {
     }),
   })
   if (call.out.json) call.out.document(config)
-  else renderConfig(config, call)
+  else {
+    renderConfig(config, call)
+    await renderStanding(client, call)
+  }
   return 0
 }
 
@@ -34,7 +38,10 @@ export const get: Run = async (call) => {
     id: call.args[1] as string,
   })
   if (call.out.json) call.out.document(config)
-  else renderConfig(config, call)
+  else {
+    renderConfig(config, call)
+    await renderStanding(client, call)
+  }
   return 0
 }
 
@@ -42,7 +49,10 @@ export const list: Run = async (call) => {
   const client = await agentOf(call)
   const answer = await client.call('ListTaskPushNotificationConfigs', { taskId: taskId(call) })
   if (call.out.json) call.out.document(answer)
-  else for (const config of answer.configs ?? []) renderConfig(config, call)
+  else {
+    for (const config of answer.configs ?? []) renderConfig(config, call)
+    await renderStanding(client, call)
+  }
   return 0
 }
 
@@ -51,7 +61,10 @@ export const remove: Run = async (call) => {
   const id = call.args[1] as string
   const answer = await client.call('DeleteTaskPushNotificationConfig', { taskId: taskId(call), id })
   if (call.out.json) call.out.document(answer)
-  else call.out.fields([['Deleted', id]])
+  else {
+    call.out.fields([['Deleted', id]])
+    await renderStanding(client, call)
+  }
   return 0
 }
 
@@ -59,9 +72,14 @@ export const remove: Run = async (call) => {
 function renderConfig(config: TaskPushNotificationConfig, { out }: Invocation): void {
   out.fields([
     ['Config', config.id ?? ''],
-    ['Task', config.taskId],
     ['Url', config.url],
     ['Token', config.token && '****'],
     ['Authentication', config.authentication && `${config.authentication.scheme} ****`],
   ])
+}
+
+/** Whatever is done with a task, its text names the task, its context and its state (a2a-cli §11.2). */
+async function renderStanding(client: A2AClient, call: Invocation): Promise<void> {
+  const { id, contextId, status } = await client.call('GetTask', { id: taskId(call), historyLength: 0 })
+  renderView({ taskId: id, contextId: contextId ?? '', state: status.state }, call.out)
 }

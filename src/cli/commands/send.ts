@@ -3,55 +3,77 @@ import { readFileSync } from 'node:fs'
 import { basename, extname } from 'node:path'
 import type { SendMessageRequest, SendMessageResponse } from '../../a2a/operations.ts'
 import type { Part } from '../../a2a/parts.ts'
-import type { Message, TaskState } from '../../a2a/tasks.ts'
+import type { Message, Task, TaskState } from '../../a2a/tasks.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import type { A2AClient } from '../a2aClient.ts'
-import { usage } from '../errors.ts'
+import { CliError, usage } from '../errors.ts'
 import type { Invocation, PartFlag, Run } from '../invocation.ts'
 import {
   deliveryText,
   follow,
   noteOutcome,
   outcomeExitCode,
+  renderAnswer,
   renderEvent,
-  renderMessage,
   renderTask,
   renderView,
   type StreamView,
   stateName,
 } from '../render.ts'
-import { isSettled, resumingStream, waitForTask } from '../waiting.ts'
+import { isSettled, resumingStream, waitWithin, withinLimit } from '../waiting.ts'
 
 export const send: Run = async (call) => {
   const message = messageOf(call)
   const client = await call.agent()
   const request: SendMessageRequest = {
     message,
-    configuration: { ...(call.has('async') && { returnImmediately: true }) },
+    configuration: { ...(leaves(call) && { returnImmediately: true }) },
     ...metadataOf(call),
   }
-  if (call.has('stream') && client.agent.card.capabilities?.streaming) return streamed(client, request, call)
-  if (call.has('stream')) call.out.note('note: this agent does not stream; its answer comes in one piece')
-  return unary(client, request, call)
+  try {
+    if (call.has('stream') && client.agent.card.capabilities?.streaming) return await streamed(client, request, call)
+    if (call.has('stream')) call.out.note('note: this agent does not stream; its answer comes in one piece')
+    return await unary(client, request, call)
+  } catch (error) {
+    throw message.taskId === undefined ? error : pointingAtDebug(error)
+  }
+}
+
+/** --async, and its other names; --wait takes back what the surroundings say. */
+const leaves = (call: Invocation): boolean =>
+  call.flags.wait === false || call.has('return-immediately') || (call.has('async') && call.flags.wait !== true)
+
+/** A refused --task-id is told as it is, and never made a new task (a2a-cli §8.1). */
+function pointingAtDebug(error: unknown): unknown {
+  if (!(error instanceof CliError) || error.a2aCode === undefined || error.hint?.includes('--debug')) return error
+  const { code, message, a2aCode, exitCode, hint } = error
+  const debug = 'what was exchanged: repeat the command with --debug'
+  return new CliError(code, message, { a2aCode, exitCode, hint: hint ? `${hint}; ${debug}` : debug })
 }
 
 async function unary(client: A2AClient, request: SendMessageRequest, call: Invocation): Promise<number> {
-  let answer: SendMessageResponse = await client.call('SendMessage', request)
-  const { out, program } = call
-  if ('task' in answer && !call.has('async') && !isSettled(answer.task.status.state)) {
-    const { id, status } = answer.task
-    const where = deliveryText(answer.task, call) ?? stateName(status.state)
-    out.note(
-      `task ${id}: ${where}; waiting (^C leaves it running: ${program} task get --wait -a ${client.agent.ref} ${id})`,
-    )
-    answer = { task: await waitForTask(client, answer.task, call) }
-  }
+  const { out } = call
+  const answer = await withinLimit(client, call, async (limit): Promise<SendMessageResponse> => {
+    const first = await client.call('SendMessage', request, limit.until)
+    if (!('task' in first)) return first
+    limit.taskId = first.task.id
+    if (leaves(call)) return first
+    if (!isSettled(first.task.status.state)) noteWaiting(first.task, client, call)
+    return { task: await waitWithin(client, first.task, { call, limit }) }
+  })
   if (out.json) {
     if (call.has('stream')) out.line(answer)
     else out.document(answer)
   } else if ('task' in answer) renderTask(answer.task, client.agent.ref, call)
-  else renderMessage('Message', answer.message, out)
+  else renderAnswer(answer.message, out)
   return 'task' in answer ? ended(answer.task.status.state, call) : 0
+}
+
+/** Said before the waiting begins, so that whoever interrupts it knows how to come back. */
+function noteWaiting(task: Task, { agent }: A2AClient, call: Invocation): void {
+  const where = deliveryText(task, call) ?? stateName(task.status.state)
+  const back = `${call.program} task get --wait -a ${agent.ref} ${task.id}`
+  call.out.note(`task ${task.id}: ${where}; waiting (^C leaves it running: ${back})`)
 }
 
 async function streamed(client: A2AClient, request: SendMessageRequest, call: Invocation): Promise<number> {

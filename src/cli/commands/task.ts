@@ -1,6 +1,4 @@
-/** `task get|list|cancel|subscribe|download`: a task over A2A. Without -a the gateway is asked whose task it is. */
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+/** `task get|list|cancel|subscribe`: a task over A2A. Without -a the gateway is asked whose task it is. */
 import type { TaskState } from '../../a2a/tasks.ts'
 import { TASK_STATES, type Task } from '../../a2a/tasks.ts'
 import type { A2AClient } from '../a2aClient.ts'
@@ -20,10 +18,10 @@ import {
 import { taskTable } from '../tables.ts'
 import { resumingStream, waitForTask } from '../waiting.ts'
 
-const taskId = ({ args }: Invocation): string => args[0] as string
+export const taskId = ({ args }: Invocation): string => args[0] as string
 
 /** The agent given by -a, else the one that the gateway says the task belongs to. */
-const agentOf = (call: Invocation): Promise<A2AClient> => call.agent(() => whoseTask(taskId(call), call.gateway))
+export const agentOf = (call: Invocation): Promise<A2AClient> => call.agent(() => whoseTask(taskId(call), call.gateway))
 
 export const taskGet: Run = async (call) => {
   const client = await agentOf(call)
@@ -32,12 +30,14 @@ export const taskGet: Run = async (call) => {
   if (historyLength !== undefined && !Number.isInteger(historyLength)) throw usage('--history: a number is needed')
   const asked = { id: taskId(call), ...(historyLength !== undefined && { historyLength }) }
   let task = await client.call('GetTask', asked)
-  if (call.has('wait')) task = await waitForTask(client, task, call)
+  if (call.has('wait') || call.has('watch')) task = await waitForTask(client, task, call)
   return told(task, client, call)
 }
 
+/** One document; on one line if it is the one event of what was to be a stream. */
 function told(task: Task, client: A2AClient, call: Invocation): number {
-  if (call.out.json) call.out.document(task)
+  if (call.out.json && call.has('stream')) call.out.line(task)
+  else if (call.out.json) call.out.document(task)
   else renderTask(task, client.agent.ref, call)
   noteOutcome(task.status.state, call.out)
   return call.has('exit-status') ? outcomeExitCode(task.status.state) : 0
@@ -46,13 +46,14 @@ function told(task: Task, client: A2AClient, call: Invocation): number {
 export const taskCancel: Run = async (call) => {
   const client = await agentOf(call)
   const task = await client.call('CancelTask', { id: taskId(call) })
-  if (call.out.json) call.out.document(task)
+  if (call.out.json && call.has('stream')) call.out.line(task)
+  else if (call.out.json) call.out.document(task)
   else renderTask(task, client.agent.ref, call)
   return 0
 }
 
 export const taskList: Run = async (call) => {
-  const state = call.option('state')
+  const state = call.option('state') ?? call.option('status')
   const status =
     state &&
     (`TASK_STATE_${state
@@ -106,6 +107,7 @@ export const taskSubscribe: Run = async (call) => {
   const id = taskId(call)
   const from = call.option('last-event-id')
   const { out } = call
+  if (!client.agent.card.capabilities?.streaming) return polled(client, id, call)
   let view: StreamView = { taskId: id }
   let lastWasState = false
   const begin = (signal: AbortSignal) => client.stream('SubscribeToTask', { id }, { lastEventId: from, signal })
@@ -121,34 +123,12 @@ export const taskSubscribe: Run = async (call) => {
   return 0
 }
 
-/** Saves the files and texts of a task's artifacts. Names come from the agent, so only their last segment is taken. */
-export const taskDownload: Run = async (call) => {
-  const client = await agentOf(call)
-  const task = await client.call('GetTask', { id: taskId(call) })
-  const folder = call.option('out') ?? '.'
-  mkdirSync(folder, { recursive: true })
-  const saved: string[] = []
-  for (const artifact of task.artifacts ?? []) {
-    for (const [at, part] of artifact.parts.entries()) {
-      const content = part.raw !== undefined ? Buffer.from(part.raw, 'base64') : (part.text ?? dataText(part))
-      if (content === undefined) {
-        call.out.note(`not saved, it is a reference: ${part.url}`)
-        continue
-      }
-      const wanted =
-        part.filename ??
-        `${artifact.name ?? artifact.artifactId}-${at + 1}${part.text === undefined ? '.json' : '.txt'}`
-      const path = join(folder, safeName(wanted))
-      // Never over a file that is there: `wx` fails instead.
-      writeFileSync(path, content, { flag: call.has('overwrite') ? 'w' : 'wx' })
-      saved.push(path)
-    }
-  }
-  if (call.out.json) call.out.document(saved)
-  else for (const path of saved) call.out.fields([['Saved', path]])
-  return 0
+/** An agent without streams: asked again and again, and told once, in the same shape (a2a-cli §11.3). */
+async function polled(client: A2AClient, id: string, call: Invocation): Promise<number> {
+  call.out.note('note: this agent does not stream; asking again and again instead')
+  const task = await waitForTask(client, await client.call('GetTask', { id }), call)
+  if (!(call.out.json && call.has('stream'))) return told(task, client, call)
+  call.out.line({ task })
+  noteOutcome(task.status.state, call.out)
+  return call.has('exit-status') ? outcomeExitCode(task.status.state) : 0
 }
-
-const dataText = (part: object): string | undefined => ('data' in part ? JSON.stringify(part.data, null, 2) : undefined)
-
-const safeName = (name: string): string => basename(name.replaceAll('\\', '/')).replace(/^\.+/, '') || 'artifact'
