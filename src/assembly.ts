@@ -1,5 +1,8 @@
 /** Builds the parts and introduces them to each other. With `main.ts`, which starts and stops them, the only file that knows them all. What they stand on is laid in `ground.ts`. */
+import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { createSecureContext } from 'node:tls'
+import { type Config, ConfigError, grpcAddress } from './config.ts'
 import { createPresentCard, waysIn } from './gateway/agents/present.ts'
 import { type Agents, createAgents } from './gateway/agents/registry.ts'
 import { createApiKeys, newAgentKey } from './gateway/callers/apiKeys.ts'
@@ -28,6 +31,7 @@ import { createAppend } from './store/events.ts'
 import { createOpen } from './store/tasks.ts'
 import { USER_AGENT } from './version.ts'
 import { createFetchCard } from './wire/bindings/card.ts'
+import { createGrpcServer, type GrpcServerTools } from './wire/bindings/grpc/server.ts'
 import { createPeer } from './wire/bindings/peer.ts'
 import { createSigner, generateSigningKey, type Signer } from './wire/bindings/signing.ts'
 import { createPostWebhook } from './wire/bindings/webhook.ts'
@@ -81,7 +85,8 @@ export function buildParties(
   { egress, fetchCard, signer }: Outward,
 ) {
   const agents = createAgents({ db, seal, fetchCard, checkUrl: egress.checkUrl, newAgentKey, clock, signals, limits })
-  const grpc = config.grpcPort > 0 ? `${new URL(url()).hostname}:${config.grpcPort}` : undefined
+  const address = grpcAddress(config, url())
+  const grpc = address === undefined ? undefined : { address, rootAgent: config.rootAgent }
   const interfaces = waysIn(ALL_VERSIONS.map(({ version }) => version).reverse(), grpc)
   const presentCard = createPresentCard({
     find: agents.find,
@@ -229,6 +234,35 @@ export function buildOperations(
     cancelGraceMs: limits.cancelGraceMs,
     draining: draining.signal,
   })
+}
+
+/** The half that speaks, as a server on a listener of its own. Throws ConfigError for a certificate that is of no use. */
+export function buildGrpc(ground: Ground, parties: Parties, tools: Pick<GrpcServerTools, 'execute' | 'places'>) {
+  const { authenticate, presentCard } = parties
+  const { config, clock, signals, limits, url, draining } = ground
+  const named = /\{agent\}\.([^:]+)/.exec(config.grpcPublicAddress ?? '')?.[1]
+  const tls = certificateOf(config)
+  return createGrpcServer({
+    ...{ ...tools, authenticate, presentCard, signals, clock, limits },
+    host: config.host,
+    port: config.grpcPort,
+    publicHostnames: [new URL(url()).hostname, ...(named ? [named] : [])],
+    draining: () => draining.signal.aborted,
+    ...(config.rootAgent && { rootAgent: config.rootAgent }),
+    ...(config.quirks && { quirks: config.quirks }),
+    ...(tls && { tls }),
+  })
+}
+
+function certificateOf({ grpcTlsCert, grpcTlsKey }: Config): GrpcServerTools['tls'] {
+  if (!grpcTlsCert || !grpcTlsKey) return undefined
+  try {
+    const tls = { cert: readFileSync(grpcTlsCert), key: readFileSync(grpcTlsKey) }
+    createSecureContext(tls)
+    return tls
+  } catch (error) {
+    throw new ConfigError([{ setting: 'GRPC_TLS_CERT, GRPC_TLS_KEY', problem: (error as Error).message }])
+  }
 }
 
 /** Dead letters, tried anew. */

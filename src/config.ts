@@ -50,6 +50,29 @@ export const SETTINGS = {
   host: setting('HOST', 'host', z.string().min(1).default('127.0.0.1'), 'address to listen on'),
   port: setting('PORT', 'port', port(4280), 'HTTP port; 0: any free one'),
   grpcPort: setting('GRPC_PORT', 'grpc-port', port(4281), 'gRPC port; 0: off'),
+  grpcTlsCert: setting(
+    'GRPC_TLS_CERT',
+    'grpc-tls-cert',
+    z.string().min(1).optional(),
+    'PEM file with the certificate chain of the gRPC port; with GRPC_TLS_KEY (default: HTTP/2 in the clear)',
+  ),
+  grpcTlsKey: setting(
+    'GRPC_TLS_KEY',
+    'grpc-tls-key',
+    z.string().min(1).optional(),
+    'PEM file with the private key for GRPC_TLS_CERT',
+  ),
+  grpcPublicAddress: setting(
+    'GRPC_PUBLIC_ADDRESS',
+    'grpc-public-address',
+    z
+      .string()
+      .regex(/^(https?:\/\/)?(\{agent\}\.)?([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|\[[0-9a-fA-F:.]+\])(:\d{1,5})?$/, {
+        error: 'host:port, with {agent}. before the host where each agent has a name of its own',
+      })
+      .optional(),
+    'where clients reach the gRPC port, as agent cards say it: host:port, or {agent}.host:port where each agent has a name of its own, which A2A 0.3 needs (default: the host of PUBLIC_URL with GRPC_PORT)',
+  ),
   publicUrl: setting(
     'PUBLIC_URL',
     'public-url',
@@ -242,6 +265,12 @@ function contradictions(config: Settings): ConfigProblem[] {
       problem: `refusing to listen on ${config.host} while WAYPOST_AUTH is off: require keys, or bind 127.0.0.1`,
     })
   }
+  if ((config.grpcTlsCert === undefined) !== (config.grpcTlsKey === undefined)) {
+    problems.push({
+      setting: config.grpcTlsCert === undefined ? 'GRPC_TLS_CERT' : 'GRPC_TLS_KEY',
+      problem: 'must be given too: a certificate and its key belong together',
+    })
+  }
   if (config.databaseUrl && !config.masterKey) {
     problems.push({
       setting: 'WAYPOST_MASTER_KEY',
@@ -254,3 +283,7 @@ function contradictions(config: Settings): ConfigProblem[] {
 /** Where clients reach this gateway, without a trailing slash. `port` is the one that was really bound. */
 export const publicUrl = (config: Settings, port: number): string =>
   (config.publicUrl ?? `http://localhost:${port}`).replace(/\/+$/, '')
+
+/** Where clients reach the gRPC port, as cards say it, perhaps with `{agent}` in it; undefined: it is off. */
+export const grpcAddress = (config: Settings, publicUrl: string): string | undefined =>
+  config.grpcPort === 0 ? undefined : (config.grpcPublicAddress ?? `${new URL(publicUrl).hostname}:${config.grpcPort}`)

@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { parseArgs } from 'node:util'
 import {
+  buildGrpc,
   buildOperations,
   buildOutward,
   buildParties,
@@ -31,7 +32,7 @@ import { derivedKey } from './secrets.ts'
 import type { Db } from './store/db.ts'
 import { countWaiting } from './store/lanes.ts'
 import { VERSION } from './version.ts'
-import { createGrpcServer } from './wire/bindings/grpc/server.ts'
+import { createPlaces, type StreamPlaces } from './wire/bindings/places.ts'
 import { createA2aServer } from './wire/bindings/server.ts'
 
 export type { Overrides } from './ground.ts'
@@ -65,11 +66,19 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   ground.bind(port)
   const metrics = createMetrics({ signals: ground.signals, db: ground.db, version: VERSION, node: process.version })
   const execute = buildOperations(ground, outward, parties, queue)
-  server.on('request', buildInward(ground, outward, parties, queue, metrics, execute))
+  const places = createPlaces({ limits: ground.limits, draining: () => ground.draining.signal.aborted })
+  server.on('request', buildInward(ground, outward, parties, queue, metrics, { execute, places }))
 
-  const services: Service[] = [queue.replica, outward.signingKeys, queue.hub, queue.forwarder, queue.mailbox, queue.sweep]
-  if (config.grpcPort > 0) services.push(buildGrpc(ground, parties, execute))
+  const services: Service[] = [
+    queue.replica,
+    outward.signingKeys,
+    queue.hub,
+    queue.forwarder,
+    queue.mailbox,
+    queue.sweep,
+  ]
   try {
+    if (config.grpcPort > 0) services.push(buildGrpc(ground, parties, { execute, places }))
     for (const service of services) await service.start()
   } catch (error) {
     await stop()
@@ -125,12 +134,13 @@ function buildInward(
   parties: Parties,
   queue: Queue,
   metrics: Metrics,
-  execute: Execute,
+  { execute, places }: { execute: Execute; places: StreamPlaces },
 ): RequestListener {
   const { config, db, clock, signals, limits, url, draining, secrets } = ground
   const isDraining = () => draining.signal.aborted
   const a2a = createA2aServer({
     execute,
+    places,
     authenticate: parties.authenticate,
     presentCard: parties.presentCard,
     sign: outward.signer.signature,
@@ -171,19 +181,6 @@ function buildInward(
     // The face checks the host by itself, and says what is wrong.
     if (checkHost(request) || !a2a.serve(request, response)) face(request, response)
   }
-}
-
-/** The same half on a listener of its own. */
-function buildGrpc(ground: Ground, { authenticate, presentCard }: Parties, execute: Execute): Service {
-  const { config, clock, signals, limits, url, draining } = ground
-  return createGrpcServer({
-    ...{ execute, authenticate, presentCard, signals, clock, limits },
-    host: config.host,
-    port: config.grpcPort,
-    publicHostname: new URL(url()).hostname,
-    draining: () => draining.signal.aborted,
-    ...(config.rootAgent && { rootAgent: config.rootAgent }),
-  })
 }
 
 /** Node drops what is beyond its count without a word, and so the one header that another reader would go by. */

@@ -16,21 +16,40 @@ export interface FrontInterface {
   readonly version: string
   /** Below `<public URL>/agents/<name>/`. */
   readonly path: string
-  /** An address of its own instead: there the agent is named by the interface's tenant. */
+  /** An address of its own instead, with the agent's name for `{agent}`. */
   readonly url?: string
+  /** There the agent is named by the interface's tenant. */
+  readonly byTenant?: boolean
+  /** The only agent that is offered this way; undefined: all. */
+  readonly only?: string
+}
+
+/** The gRPC listener. */
+export interface GrpcFront {
+  /** As clients dial it; with `{agent}` in it, each agent has a name of its own there. */
+  readonly address: string
+  /** Whom a call means that names no agent. */
+  readonly rootAgent: string | undefined
 }
 
 /**
+ * Versions before the newest have no tenant: over gRPC they reach an agent by the listener's name for it, or the root agent.
  * @param versions from new to old
- * @param grpc the address of the gRPC listener as its clients dial it: without a scheme
  */
-export function waysIn(versions: readonly string[], grpc: string | undefined): FrontInterface[] {
+export function waysIn(versions: readonly string[], grpc: GrpcFront | undefined): FrontInterface[] {
   const path = ''
   return versions.flatMap((version, at) => [
     { binding: 'JSONRPC', version, path },
     { binding: 'HTTP+JSON', version, path },
-    ...(at === 0 && grpc !== undefined ? [{ binding: 'GRPC', version, path, url: grpc }] : []),
+    ...(grpc ? grpcWays(grpc, version, at === 0) : []),
   ])
+}
+
+function grpcWays({ address: url, rootAgent }: GrpcFront, version: string, byTenant: boolean): FrontInterface[] {
+  const way = { binding: 'GRPC', version, path: '', url }
+  if (byTenant) return [{ ...way, byTenant }]
+  if (url.includes('{agent}')) return [way]
+  return rootAgent === undefined ? [] : [{ ...way, only: rootAgent.toLowerCase() }]
 }
 
 export interface PresentTools {
@@ -83,7 +102,9 @@ export function frontedCard(agent: Agent, publicUrl: string, interfaces: readonl
   const { signatures: _, securitySchemes: __, securityRequirements: ___, ...said } = agent.card ?? cardOf(agent)
   return {
     ...said,
-    supportedInterfaces: interfaces.map((way) => interfaceOf(way, agent.name, publicUrl)),
+    supportedInterfaces: interfaces
+      .filter(({ only = agent.name }) => only === agent.name)
+      .map((way) => interfaceOf(way, agent.name, publicUrl)),
     capabilities: {
       streaming: true,
       pushNotifications: true,
@@ -98,9 +119,10 @@ export function frontedCard(agent: Agent, publicUrl: string, interfaces: readonl
   }
 }
 
-function interfaceOf({ binding, version, path, url }: FrontInterface, name: string, publicUrl: string): AgentInterface {
-  const way = { protocolBinding: binding, protocolVersion: version }
-  return url === undefined ? { url: `${publicUrl}/agents/${name}/${path}`, ...way } : { url, ...way, tenant: name }
+function interfaceOf(way: FrontInterface, name: string, publicUrl: string): AgentInterface {
+  const { binding: protocolBinding, version: protocolVersion, path, byTenant } = way
+  const url = way.url?.replace('{agent}', name) ?? `${publicUrl}/agents/${name}/${path}`
+  return { url, protocolBinding, protocolVersion, ...(byTenant && { tenant: name }) }
 }
 
 const SCHEMES: Record<string, SecurityScheme> = {

@@ -10,6 +10,15 @@ const STATUS_BEFORE: Readonly<Record<Quirks, { readonly [R in Reason]?: number }
   '1.0.0': { TASK_NOT_CANCELABLE: 409, CONTENT_TYPE_NOT_SUPPORTED: 415, INVALID_AGENT_RESPONSE: 502 },
 }
 
+/** The same for gRPC. */
+const CODE_BEFORE: Readonly<Record<Quirks, { readonly [R in Reason]?: string }>> = {
+  '1.0.0': {
+    PUSH_NOTIFICATION_NOT_SUPPORTED: 'UNIMPLEMENTED',
+    UNSUPPORTED_OPERATION: 'UNIMPLEMENTED',
+    VERSION_NOT_SUPPORTED: 'UNIMPLEMENTED',
+  },
+}
+
 const codesOf = (reason: Reason): WireCodes => REASONS[reason]
 
 /** Our own mistakes are told as a reference only; `report` gets the rest. */
@@ -21,6 +30,12 @@ export function asA2AError(error: unknown, report: (error: unknown) => string): 
 
 export function httpStatus(error: A2AError, quirks: Quirks | undefined): number {
   return (quirks && STATUS_BEFORE[quirks][error.reason]) ?? codesOf(error.reason).http
+}
+
+/** The name of the gRPC code. */
+export function grpcCode(error: A2AError, codec: VersionCodec, quirks: Quirks | undefined): string {
+  const reason = reasonIn(codec, error.reason)
+  return (quirks && CODE_BEFORE[quirks][reason]) ?? codec.rim.grpcCodes[reason] ?? codesOf(reason).grpc
 }
 
 /** Clients read the body of a 2xx only, so that is what most errors travel under. */

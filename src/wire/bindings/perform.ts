@@ -5,11 +5,17 @@ import type { TaskPushNotificationConfig } from '../../a2a/push.ts'
 import type { Call, Caller, EventStream, Execute, PresentCard, Reply } from '../../ports.ts'
 import type { Exchange } from './exchange.ts'
 import type { ServiceParameters } from './parameters.ts'
+import type { StreamPlaces } from './places.ts'
 import type { Streams } from './sse.ts'
 
 export interface Performer {
   readonly execute: Execute
   readonly presentCard: PresentCard
+  readonly places: StreamPlaces
+}
+
+/** Over HTTP. */
+export interface HttpPerformer extends Performer {
   readonly streams: Streams
 }
 
@@ -65,7 +71,7 @@ export async function perform<N extends OperationName>(
   if (call.extensions.length > 0) exchange.activated = await activatedBy(performer, call)
   if (!isStreaming(name)) return { result: await executeUnary(performer.execute, exchange, name, params, call) }
   const task = name === 'SubscribeToTask' ? (params as Params<'SubscribeToTask'>).id : undefined
-  const release = performer.streams.admit(call.caller, task)
+  const release = performer.places.admit(call.caller, task)
   try {
     const stream = (await performer.execute(name, params, call)) as EventStream
     return { stream, release }

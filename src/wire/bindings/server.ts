@@ -14,7 +14,8 @@ import { httpStatus, type Quirks } from './errors.ts'
 import { type Exchange, type ExchangeTools, refuse, served, toA2AError } from './exchange.ts'
 import { serveJsonRpc } from './jsonrpc/server.ts'
 import { credentialsOf } from './parameters.ts'
-import type { Performer } from './perform.ts'
+import type { HttpPerformer } from './perform.ts'
+import { createPlaces, type StreamPlaces } from './places.ts'
 import { matchRest } from './rest/routes.ts'
 import { serveRest } from './rest/server.ts'
 import { createStreams } from './sse.ts'
@@ -35,6 +36,8 @@ export interface A2aServerTools {
   /** Whose surface is also served at `/`. */
   readonly rootAgent?: string
   readonly quirks?: Quirks
+  /** Shared with other listeners; default: its own. */
+  readonly places?: StreamPlaces
   readonly draining: () => boolean
 }
 
@@ -46,9 +49,10 @@ export interface A2aServer {
 export function createA2aServer(tools: A2aServerTools): A2aServer {
   const { signals, clock, draining, quirks } = tools
   const shared: ExchangeTools = { signals, clock, draining, quirks, limits: { ...LIMITS, ...tools.limits } }
-  const performer: Performer = {
+  const performer: HttpPerformer = {
     execute: tools.execute,
     presentCard: tools.presentCard,
+    places: tools.places ?? createPlaces(shared),
     streams: createStreams(shared),
   }
   const locate = locator(tools.publicHost, tools.rootAgent)
@@ -76,7 +80,12 @@ export function createA2aServer(tools: A2aServerTools): A2aServer {
 }
 
 /** Never rejects. */
-async function answer(exchange: Exchange, path: string, tools: A2aServerTools, performer: Performer): Promise<void> {
+async function answer(
+  exchange: Exchange,
+  path: string,
+  tools: A2aServerTools,
+  performer: HttpPerformer,
+): Promise<void> {
   try {
     await dispatch(exchange, path, tools, performer)
   } catch (error) {
@@ -85,7 +94,12 @@ async function answer(exchange: Exchange, path: string, tools: A2aServerTools, p
   }
 }
 
-async function dispatch(exchange: Exchange, path: string, tools: A2aServerTools, performer: Performer): Promise<void> {
+async function dispatch(
+  exchange: Exchange,
+  path: string,
+  tools: A2aServerTools,
+  performer: HttpPerformer,
+): Promise<void> {
   const opened = openRequest(exchange, path)
   if (!opened) return
   if (CARD_PATHS.has(path)) {

@@ -5,7 +5,7 @@
 import type { ServerResponse } from 'node:http'
 import { A2AError } from '../../a2a/errors.ts'
 import type { Limits } from '../../limits.ts'
-import type { Binding, Caller, EventStream, StreamEnd, StreamEntry } from '../../ports.ts'
+import type { Binding, EventStream, StreamEnd, StreamEntry } from '../../ports.ts'
 import type { VersionCodec } from '../versions/codec.ts'
 import { type Exchange, type ExchangeTools, errorText, SECURITY_HEADERS, served, toA2AError } from './exchange.ts'
 
@@ -13,12 +13,7 @@ import { type Exchange, type ExchangeTools, errorText, SECURITY_HEADERS, served,
 type Why = StreamEnd | 'disconnected' | 'too slow' | 'stalled' | 'failed'
 
 export interface Streams {
-  /**
-   * Takes a place for one more stream; gives back how to return it, once.
-   * @throws A2AError RATE_LIMITED, or UNAVAILABLE while this server is stopping
-   */
-  admit(caller: Caller, task: string | undefined): () => void
-  /** Answers with the stream's entries until it ends. */
+  /** Answers with the stream's entries until it ends, and then gives its place back. */
   open(exchange: Exchange, stream: EventStream, release: () => void): void
 }
 
@@ -64,7 +59,6 @@ export function sharedBuffer(entry: StreamEntry, codec: VersionCodec, binding: B
 
 export function createStreams(tools: ExchangeTools): Streams {
   const { limits, clock } = tools
-  const counts = { all: 0, callers: new Map<string, number>(), tasks: new Map<string, number>() }
   const readers = new Set<Reader>()
   let rounds: AbortController | undefined
 
@@ -88,36 +82,8 @@ export function createStreams(tools: ExchangeTools): Streams {
     rounds = undefined
   }
   return {
-    admit(caller, task) {
-      if (tools.draining()) throw new A2AError('UNAVAILABLE', 'this server is stopping, ask again')
-      const key = `${caller.tenant}\n${caller.id}`
-      refuseBeyond(counts.all, limits.streamsMax, 'streams are open')
-      refuseBeyond(counts.callers.get(key) ?? 0, limits.streamsPerCallerMax, 'streams are open for this caller')
-      if (task) refuseBeyond(counts.tasks.get(task) ?? 0, limits.streamsPerTaskMax, 'streams are open on this task')
-      const change = (by: number) => {
-        counts.all += by
-        count(counts.callers, key, by)
-        if (task) count(counts.tasks, task, by)
-      }
-      change(1)
-      let held = true
-      return () => {
-        if (held) change(-1)
-        held = false
-      }
-    },
     open: (exchange, stream, release) => openStream(exchange, stream, { attend, leave, release }),
   }
-}
-
-function refuseBeyond(now: number, max: number, what: string): void {
-  if (now >= max) throw new A2AError('RATE_LIMITED', `${max} ${what} already`, { retryAfterSeconds: 5 })
-}
-
-function count(counts: Map<string, number>, key: string, by: number): void {
-  const now = (counts.get(key) ?? 0) + by
-  if (now > 0) counts.set(key, now)
-  else counts.delete(key)
 }
 
 interface Attendance {

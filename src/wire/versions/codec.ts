@@ -17,6 +17,8 @@ export interface Names {
    * A client uses the first. A name in braces is a member of the parameters that travels in the path.
    */
   readonly rest?: readonly string[]
+  /** The rpc. */
+  readonly grpc?: string
 }
 export type NameTable = { readonly [Name in OperationName]?: Names }
 
@@ -46,6 +48,10 @@ export interface Rim {
   readonly solePushConfig: boolean
   /** Media type of an HTTP+JSON answer whose caller did not choose. */
   readonly mediaType: string
+  /** gRPC codes that differ from those of the latest version. */
+  readonly grpcCodes: { readonly [R in Reason]?: string }
+  /** The gRPC service with its package. */
+  readonly grpcService: string
 }
 
 export interface VersionCodec {

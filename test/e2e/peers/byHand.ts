@@ -73,7 +73,7 @@ export const byHand: PeerKind = {
   sdk: 'by hand',
   version: '0.2',
   binding: 'JSONRPC',
-  async connect(base, fetchImpl) {
+  async connect(base, { fetch: fetchImpl }) {
     const response = await fetchImpl(`${base}.well-known/agent.json`)
     return peer((await response.json()) as Json, fetchImpl)
   },

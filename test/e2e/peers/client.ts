@@ -1,4 +1,5 @@
 /** One face for the clients of all official SDK versions: what was asked in their words is told in ours, at a glance. */
+import { InterceptingCall, type Interceptor } from '@grpc/grpc-js'
 
 export interface SeenTask {
   readonly kind: 'task'
@@ -63,24 +64,52 @@ export interface PeerClient {
   cardName(): Promise<string>
 }
 
-export type PeerBinding = 'JSONRPC' | 'HTTP+JSON'
+export type PeerBinding = 'JSONRPC' | 'HTTP+JSON' | 'GRPC'
 export interface PeerKind {
   readonly sdk: string
   /** What it speaks to the gateway. */
   readonly version: '0.2' | '0.3' | '1.0'
   readonly binding: PeerBinding
   /** `base` ends with '/'. */
-  connect(base: string, fetchImpl: typeof fetch): Promise<PeerClient>
+  connect(base: string, access: Access): Promise<PeerClient>
 }
 
-/** A fetch that says who is calling: all that the SDKs need to be told of the gateway. */
-export const fetchWithKey =
-  (key: string): typeof fetch =>
-  (input, init) => {
+/** Who is calling: all that the SDKs need to be told of the gateway. */
+export interface Access {
+  readonly fetch: typeof fetch
+  /** The same for calls that are no fetch. */
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+export const ANYBODY: Access = { fetch, metadata: {} }
+
+export const withKey = (key: string): Access => ({
+  metadata: { authorization: `Bearer ${key}` },
+  fetch(input, init) {
     const headers = new Headers(init?.headers ?? (input instanceof Request ? input.headers : undefined))
     headers.set('authorization', `Bearer ${key}`)
     return fetch(input, { ...init, headers })
-  }
+  },
+})
+
+/** The gateway's gRPC port, as a card of its says, and how a call there names the agent without a tenant. */
+export async function grpcDoor(base: string, { fetch: get, metadata }: Access) {
+  const card = await get(`${base}.well-known/agent-card.json`, { headers: { 'a2a-version': '1.0' } })
+  const { supportedInterfaces } = (await card.json()) as { supportedInterfaces: Record<string, string>[] }
+  const way = supportedInterfaces.find(({ protocolBinding }) => protocolBinding === 'GRPC')
+  const named = { ...metadata, 'x-waypost-agent': way?.tenant ?? '' }
+  return { address: way?.url ?? '', callOptions: (all = metadata) => ({ interceptors: [saying(all)] }), named }
+}
+
+const saying =
+  (metadata: Readonly<Record<string, string>>): Interceptor =>
+  (options, next) =>
+    new InterceptingCall(next(options), {
+      start(sent, listener, go) {
+        for (const [name, value] of Object.entries(metadata)) sent.set(name, value)
+        go(sent, listener)
+      },
+    })
 
 export async function all(events: AsyncGenerator<SeenEvent>): Promise<SeenEvent[]> {
   const seen: SeenEvent[] = []

@@ -1,10 +1,11 @@
 /** Every official client against every official server, with the gateway between them; the grid is printed at the end. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Happenings } from '../../../src/happenings.ts'
+import { freePort } from '../../support/databases.ts'
 import { createLog, type Log } from '../../support/log.ts'
 import { aWorld, type World } from '../../support/world.ts'
 import { type OfficialServer, startModern, startOld } from '../../wire/bindings/officialServers.ts'
-import { all, fetchWithKey, mustBeTask, type PeerClient } from './client.ts'
+import { all, mustBeTask, type PeerClient, withKey } from './client.ts'
 import { CLIENTS, nameOf } from './suite.ts'
 
 const AGENTS: readonly (readonly [name: string, title: string, start: () => Promise<OfficialServer>])[] = [
@@ -27,7 +28,8 @@ let servers: OfficialServer[]
 beforeAll(async () => {
   servers = await Promise.all(AGENTS.map(([, , start]) => start()))
   const cards = AGENTS.map(([name], at) => [name, { connector: { kind: 'a2a', url: servers[at]!.url } }] as const)
-  world = await aWorld({ cards: Object.fromEntries(cards) })
+  const env = { GRPC_PORT: String(await freePort()) }
+  world = await aWorld({ cards: Object.fromEntries(cards), env })
   expect(world.gateway.cardProblems).toEqual([])
   recorded = createLog()
   world.gateway.signals.on('task.recorded', recorded.add)
@@ -59,7 +61,7 @@ describe.each(CELLS)('%s', (_title, kind, agent) => {
   let client: PeerClient
   beforeAll(async () => {
     const base = `${world.gateway.url}/agents/${agent}/`
-    client = await kind.connect(base, fetchWithKey(world.gateway.adminKey))
+    client = await kind.connect(base, withKey(world.gateway.adminKey))
   })
 
   const deed = (name: Deed, run: () => Promise<void>) =>

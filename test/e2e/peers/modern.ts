@@ -7,7 +7,18 @@ import {
   JsonRpcTransportFactory,
   RestTransportFactory,
 } from '@a2a-js/sdk/client'
-import type { PeerBinding, PeerClient, PeerKind, PushWish, SeenEvent, SeenTask, SendOptions } from './client.ts'
+import { GrpcTransportFactory } from '@a2a-js/sdk/client/grpc'
+import {
+  type Access,
+  grpcDoor,
+  type PeerBinding,
+  type PeerClient,
+  type PeerKind,
+  type PushWish,
+  type SeenEvent,
+  type SeenTask,
+  type SendOptions,
+} from './client.ts'
 
 interface Json {
   // biome-ignore lint/suspicious/noExplicitAny: what an SDK gives back is looked at, not trusted
@@ -114,13 +125,15 @@ function peer(client: Client): PeerClient {
 }
 
 export function modern(binding: PeerBinding, version: '1.0' | '0.3'): PeerKind {
+  const legacy = version === '0.3' && { legacyCompat: { enabled: true } }
   return {
     sdk: '1.3.0',
     version,
     binding,
-    async connect(base, fetchImpl) {
-      const options = { fetchImpl, ...(version === '0.3' && { legacyCompat: { enabled: true } }) }
+    async connect(base, access) {
+      const options = { fetchImpl: access.fetch, ...legacy }
       const cardResolver = new DefaultAgentCardResolver(options)
+      if (binding === 'GRPC') return peer(await overGrpc(base, access, cardResolver, version))
       const transport = binding === 'JSONRPC' ? new JsonRpcTransportFactory(options) : new RestTransportFactory(options)
       const factory = new ClientFactory({ transports: [transport], cardResolver })
       if (version === '1.0') return peer(await factory.createFromUrl(base))
@@ -130,4 +143,18 @@ export function modern(binding: PeerBinding, version: '1.0' | '0.3'): PeerKind {
       return peer(await factory.createFromAgentCard(AgentCard.fromJSON({ ...card, supportedInterfaces })))
     },
   }
+}
+
+/** As 0.3 it has no tenant to name the agent by. */
+async function overGrpc(base: string, access: Access, cardResolver: DefaultAgentCardResolver, version: '1.0' | '0.3') {
+  const { address, callOptions, named } = await grpcDoor(base, access)
+  if (version === '1.0') {
+    const transport = new GrpcTransportFactory({ grpcCallOptions: callOptions() })
+    return new ClientFactory({ transports: [transport], cardResolver }).createFromUrl(base)
+  }
+  const grpc = { legacyCompat: { enabled: true }, grpcCallOptions: callOptions(named) }
+  const factory = new ClientFactory({ transports: [new GrpcTransportFactory(grpc)], cardResolver })
+  const card = AgentCard.toJSON(await cardResolver.resolve(base)) as Json
+  const supportedInterfaces = [{ url: address, protocolBinding: 'GRPC', protocolVersion: '0.3' }]
+  return factory.createFromAgentCard(AgentCard.fromJSON({ ...card, supportedInterfaces }))
 }

@@ -6,7 +6,18 @@ import {
   JsonRpcTransportFactory,
   RestTransportFactory,
 } from 'sdk03/client'
-import type { PeerBinding, PeerClient, PeerKind, PushWish, SeenEvent, SeenTask, SendOptions } from './client.ts'
+import { GrpcTransportFactory } from 'sdk03/client/grpc'
+import {
+  type Access,
+  grpcDoor,
+  type PeerBinding,
+  type PeerClient,
+  type PeerKind,
+  type PushWish,
+  type SeenEvent,
+  type SeenTask,
+  type SendOptions,
+} from './client.ts'
 
 interface Json {
   // biome-ignore lint/suspicious/noExplicitAny: what an SDK gives back is looked at, not trusted
@@ -92,11 +103,20 @@ export function old(binding: PeerBinding): PeerKind {
     sdk: '0.3.14',
     version: '0.3',
     binding,
-    async connect(base, fetchImpl) {
+    async connect(base, access) {
+      const fetchImpl = access.fetch
+      const cardResolver = new DefaultAgentCardResolver({ fetchImpl })
+      if (binding === 'GRPC') return peer(await overGrpc(base, access, cardResolver))
       const transport =
         binding === 'JSONRPC' ? new JsonRpcTransportFactory({ fetchImpl }) : new RestTransportFactory({ fetchImpl })
-      const cardResolver = new DefaultAgentCardResolver({ fetchImpl })
       return peer(await new ClientFactory({ transports: [transport], cardResolver }).createFromUrl(base))
     },
   }
+}
+
+async function overGrpc(base: string, access: Access, cardResolver: DefaultAgentCardResolver) {
+  const { address: url, callOptions, named } = await grpcDoor(base, access)
+  const transport = new GrpcTransportFactory({ grpcCallOptions: callOptions(named) })
+  const card = { ...(await cardResolver.resolve(base)), url, preferredTransport: 'GRPC', additionalInterfaces: [] }
+  return new ClientFactory({ transports: [transport], cardResolver }).createFromAgentCard(card)
 }

@@ -6,17 +6,20 @@ import { freePort } from '../../support/databases.ts'
 import { startReceiver } from '../../support/receiver.ts'
 import { aWorld, type World } from '../../support/world.ts'
 import { byHand } from './byHand.ts'
-import { all, fetchWithKey, mustBeTask, type PeerClient, type PeerKind } from './client.ts'
+import { type Access, ANYBODY, all, mustBeTask, type PeerClient, type PeerKind, withKey } from './client.ts'
 import { modern } from './modern.ts'
 import { old } from './old.ts'
 
 export const CLIENTS: readonly PeerKind[] = [
   modern('JSONRPC', '1.0'),
   modern('HTTP+JSON', '1.0'),
+  modern('GRPC', '1.0'),
   modern('JSONRPC', '0.3'),
   modern('HTTP+JSON', '0.3'),
+  modern('GRPC', '0.3'),
   old('JSONRPC'),
   old('HTTP+JSON'),
+  old('GRPC'),
   byHand,
 ]
 
@@ -36,6 +39,7 @@ export function clientSuite(driver: string, open: OpenDatabase): void {
       const nobody = `http://127.0.0.1:${await freePort()}/`
       world = await aWorld({
         ...(database.databaseUrl && { databaseUrl: database.databaseUrl }),
+        env: { GRPC_PORT: String(await freePort()) },
         webhooks: { attemptsMax: 3, firstMs: 20, longestMs: 60 },
         cards: {
           echo: { connector: { kind: 'a2a', url: agent.url }, redelivery: 'atLeastOnce' },
@@ -52,8 +56,8 @@ export function clientSuite(driver: string, open: OpenDatabase): void {
 
     describe.each(CLIENTS.map((kind) => [nameOf(kind), kind] as const))('%s', (_name, kind) => {
       let client: PeerClient
-      const connect = (name: string, fetchImpl = fetchWithKey(world.gateway.adminKey)) =>
-        kind.connect(`${world.gateway.url}/agents/${name}/`, fetchImpl)
+      const connect = (name: string, access: Access = withKey(world.gateway.adminKey)) =>
+        kind.connect(`${world.gateway.url}/agents/${name}/`, access)
       beforeAll(async () => {
         client = await connect('echo')
       })
@@ -91,7 +95,7 @@ export function clientSuite(driver: string, open: OpenDatabase): void {
         expect(events[0]?.glance).toBe('task SUBMITTED')
         const [, ...rest] = events.map(({ glance }) => glance)
         // Reading the proto form of 0.3, both SDKs drop `append`; it is on the wire.
-        const mark = kind.version === '0.3' && kind.binding === 'HTTP+JSON' ? '' : '+'
+        const mark = kind.version === '0.3' && kind.binding !== 'JSONRPC' ? '' : '+'
         expect(rest).toEqual(['WORKING', 'c1 ', `${mark}c2 `, `${mark}c3 `, 'COMPLETED'])
         expect(new Set(events.map(({ taskId }) => taskId)).size).toBe(1)
         expect(await client.get(events[0]!.taskId)).toMatchObject({ state: 'COMPLETED', made: ['c1 c2 c3 '] })
@@ -183,9 +187,9 @@ export function clientSuite(driver: string, open: OpenDatabase): void {
       })
 
       test('needs a key, and none where the agent takes anybody', async () => {
-        const stranger = await connect('echo', fetch)
+        const stranger = await connect('echo', ANYBODY)
         await expect(stranger.send('complete')).rejects.toThrow()
-        const anybody = await connect('open', fetch)
+        const anybody = await connect('open', ANYBODY)
         expect(mustBeTask(await anybody.send('complete')).state).toBe('COMPLETED')
       })
     })

@@ -1,8 +1,14 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { AgentCard } from '../../../src/a2a/agentCard.ts'
 import { type Agent, policyOf } from '../../../src/gateway/agents/agent.ts'
 import { presenceOf } from '../../../src/gateway/agents/presence.ts'
-import { createPresentCard, STORE_AND_FORWARD } from '../../../src/gateway/agents/present.ts'
+import {
+  createPresentCard,
+  frontedCard,
+  type GrpcFront,
+  STORE_AND_FORWARD,
+  waysIn,
+} from '../../../src/gateway/agents/present.ts'
 import { parseRegistration } from '../../../src/gateway/agents/registration.ts'
 import { OPERATOR } from '../../../src/gateway/callers/authenticate.ts'
 import type { Caller } from '../../../src/ports.ts'
@@ -28,7 +34,7 @@ function anAgent(document: object, given: Partial<Agent> = {}): Agent {
 const interfaces = [
   { binding: 'JSONRPC', version: '1.0', path: '' },
   { binding: 'HTTP+JSON', version: '1.0', path: '' },
-  { binding: 'GRPC', version: '1.0', path: '', url: 'localhost:4281' },
+  { binding: 'GRPC', version: '1.0', path: '', url: 'localhost:4281', byTenant: true },
 ]
 const presenting = (agent: Agent, more = {}) =>
   createPresentCard({
@@ -154,4 +160,26 @@ test('presence follows from what was seen', () => {
   expect(presenceOf(mailbox, lane({ seenAt: now - 60_000 })).state).toBe('online')
   expect(presenceOf(mailbox, lane({ seenAt: now - 600_000 })).state).toBe('offline')
   expect(presenceOf(mailbox, lane({ seenAt: now - 600_000, leased: 1 })).state).toBe('online')
+})
+
+describe('the gRPC port', () => {
+  const urlsOf = (grpc: GrpcFront | undefined, name = 'echo') =>
+    frontedCard(anAgent({}, { name }), 'https://gw.test', waysIn(['1.0', '0.3'], grpc)).supportedInterfaces.flatMap(
+      (way) => (way.protocolBinding === 'GRPC' ? [`${way.protocolVersion} ${way.url} ${way.tenant ?? ''}`.trim()] : []),
+    )
+
+  test('is one address for all agents: the newest version names them by tenant, others reach the root agent', () => {
+    const address = 'grpc.test:443'
+    expect(urlsOf({ address, rootAgent: undefined })).toEqual(['1.0 grpc.test:443 echo'])
+    expect(urlsOf({ address, rootAgent: 'Echo' })).toEqual(['1.0 grpc.test:443 echo', '0.3 grpc.test:443'])
+    expect(urlsOf({ address, rootAgent: 'other' })).toEqual(['1.0 grpc.test:443 echo'])
+    expect(urlsOf(undefined)).toEqual([])
+  })
+
+  test('or a name for each agent', () => {
+    expect(urlsOf({ address: '{agent}.grpc.test:443', rootAgent: undefined })).toEqual([
+      '1.0 echo.grpc.test:443 echo',
+      '0.3 echo.grpc.test:443',
+    ])
+  })
 })

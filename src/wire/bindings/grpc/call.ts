@@ -7,7 +7,8 @@ import type { Limits } from '../../../limits.ts'
 import type { Clock } from '../../../platform/clock.ts'
 import { uuidv7 } from '../../../platform/ids.ts'
 import type { Authenticate, Caller, Credentials } from '../../../ports.ts'
-import { asA2AError } from '../errors.ts'
+import type { VersionCodec } from '../../versions/codec.ts'
+import { asA2AError, type Quirks } from '../errors.ts'
 import type { Performer } from '../perform.ts'
 import { agentName } from '../targets.ts'
 import { refusedByLibrary, toStatus } from './status.ts'
@@ -18,8 +19,9 @@ export interface GrpcTools {
   readonly signals: HappeningSignals
   readonly clock: Clock
   readonly limits: Limits
-  /** `{agent}.<this>` as the authority names that agent. */
-  readonly publicHostname: string
+  readonly quirks: Quirks | undefined
+  /** `{agent}.<one of these>` as the authority names that agent. */
+  readonly publicHostnames: readonly string[]
   /** Whom a request means that names no agent. */
   readonly rootAgent?: string
   readonly draining: () => boolean
@@ -33,6 +35,8 @@ export interface Rpc {
   credentials: Credentials | undefined
   caller: Caller | undefined
   operation: string
+  /** The version of the service; the latest as long as that is not known. */
+  codec: VersionCodec
   served: boolean
 }
 
@@ -40,12 +44,15 @@ export interface Rpc {
 export const RPC: ContextKey<Rpc | undefined> = createContextKey<Rpc | undefined>(undefined)
 
 /** The agent by metadata or authority. */
-export function agentBefore({ headers, authority }: Http2ServerRequest, publicHostname: string): string | undefined {
+export function agentBefore(
+  { headers, authority }: Http2ServerRequest,
+  hostnames: readonly string[],
+): string | undefined {
   const said = headers['x-waypost-agent']
   if (said !== undefined) return agentName(String(said))
   const host = authority.replace(/:\d+$/, '').toLowerCase()
-  const suffix = `.${publicHostname.toLowerCase()}`
-  return host.endsWith(suffix) ? agentName(host.slice(0, -suffix.length)) : undefined
+  const suffix = hostnames.map((name) => `.${name.toLowerCase()}`).find((ending) => host.endsWith(ending))
+  return suffix === undefined ? undefined : agentName(host.slice(0, -suffix.length))
 }
 
 /**
@@ -99,5 +106,5 @@ export function refusal(rpc: Rpc, cause: unknown, signal: AbortSignal, tools: Gr
   }
   const error = reported(ours, tools)
   served(rpc, error.reason, tools)
-  return toStatus(error)
+  return toStatus(error, rpc.codec, tools.quirks)
 }

@@ -2,20 +2,13 @@
  * Between protobuf messages and canonical JSON, by the generated schemas. A request goes through JSON text, so that it is
  * measured and read exactly as one that came over HTTP.
  */
-import { type DescMessage, type DescMethod, fromJsonString, type MessageShape, toJsonString } from '@bufbuild/protobuf'
+import { type DescMessage, fromJsonString, type MessageShape, toJsonString } from '@bufbuild/protobuf'
 import { A2AError } from '../../../a2a/errors.ts'
-import type { OperationName } from '../../../a2a/operations.ts'
 import type { Limits } from '../../../limits.ts'
 import type { StreamEntry } from '../../../ports.ts'
-import type { VersionCodec } from '../../versions/codec.ts'
 import type { Weight } from '../bounds.ts'
 import { parseBody, refuseShape } from '../scan.ts'
-import { A2AService, type StreamResponse, StreamResponseSchema } from './gen/a2a/1.0/a2a_pb.ts'
-
-const METHODS: ReadonlyMap<string, DescMethod> = new Map(A2AService.methods.map((method) => [method.name, method]))
-
-/** The rpc of an operation: they bear the same names. */
-export const methodOf = (name: OperationName): DescMethod => METHODS.get(name) as DescMethod
+import type { Rpcs } from './rpcs.ts'
 
 export interface ReadRequest {
   readonly json: Readonly<Record<string, unknown>>
@@ -48,13 +41,20 @@ const WRITING = { ignoreUnknownFields: true, recursionLimit: 256 } as const
 export const writeMessage = <D extends DescMessage>(schema: D, json: unknown): MessageShape<D> =>
   fromJsonString(schema, JSON.stringify(json), WRITING)
 
-const made = new WeakMap<StreamEntry, StreamResponse>()
+const made = new WeakMap<StreamEntry, Map<string, MessageShape<DescMessage>>>()
 
-/** One message per entry, shared by all its readers. */
-export function eventMessage(entry: StreamEntry, codec: VersionCodec): StreamResponse {
-  const known = made.get(entry)
-  if (known) return known
-  const message = fromJsonString(StreamResponseSchema, codec.encodeEvent(entry, 'GRPC', entry.last), WRITING)
-  made.set(entry, message)
+/** One message per entry and version, shared by all its readers. `closing`: this server ends the stream after it. */
+export function eventMessage(entry: StreamEntry, { codec, event }: Rpcs, closing: boolean): MessageShape<DescMessage> {
+  let known = made.get(entry)
+  if (!known) {
+    known = new Map()
+    made.set(entry, known)
+  }
+  const key = `${codec.version} ${closing}`
+  let message = known.get(key)
+  if (!message) {
+    message = fromJsonString(event, codec.encodeEvent(entry, 'GRPC', closing), WRITING)
+    known.set(key, message)
+  }
   return message
 }

@@ -3,12 +3,12 @@
  * last one go. A reader that does not keep up is let go; it subscribes again and loses nothing.
  */
 import { constants } from 'node:http2'
+import type { DescMessage, MessageShape } from '@bufbuild/protobuf'
 import { A2AError } from '../../../a2a/errors.ts'
 import type { EventStream, StreamEnd, StreamEntry } from '../../../ports.ts'
-import type { VersionCodec } from '../../versions/codec.ts'
 import type { GrpcTools, Rpc } from './call.ts'
-import type { StreamResponse } from './gen/a2a/1.0/a2a_pb.ts'
 import { eventMessage } from './protojson.ts'
+import type { Rpcs } from './rpcs.ts'
 
 type Why = StreamEnd | 'disconnected' | 'too slow' | 'stalled' | 'failed'
 
@@ -19,7 +19,7 @@ export interface Relayed {
   readonly stream: EventStream
   /** Gives the stream's place back; idempotent. */
   readonly release: () => void
-  readonly codec: VersionCodec
+  readonly rpcs: Rpcs
   /** Aborted when the client has gone or its deadline has passed. */
   readonly signal: AbortSignal
 }
@@ -61,15 +61,15 @@ class Waiting {
 }
 
 /** Rejects with UNAVAILABLE when not the task ended but the stream. */
-export async function* relay(rpc: Rpc, relayed: Relayed, tools: GrpcTools): AsyncGenerator<StreamResponse> {
-  const { codec, signal } = relayed
+export async function* relay(rpc: Rpc, relayed: Relayed, tools: GrpcTools): AsyncGenerator<MessageShape<DescMessage>> {
+  const { rpcs, signal } = relayed
   const waiting = new Waiting()
   const end = openStream(rpc, relayed, waiting, tools)
   try {
     while (true) {
       const entry = waiting.take()
       if (entry) {
-        const message = eventMessage(entry, codec)
+        const message = eventMessage(entry, rpcs, closes(entry, rpcs))
         waiting.handedAt = tools.clock.elapsed()
         yield message
         waiting.handedAt = undefined
@@ -84,8 +84,12 @@ export async function* relay(rpc: Rpc, relayed: Relayed, tools: GrpcTools): Asyn
     throw new A2AError('UNAVAILABLE', 'the stream ended before the task did, subscribe again', { retryAfterSeconds: 1 })
 }
 
+/** A snapshot of an interrupted task opens streams and cannot say that it closes one; only an update can. */
+const closes = (entry: StreamEntry, { codec }: Rpcs): boolean =>
+  entry.last || (entry.interrupted && codec.rim.closesInterrupted && entry.json.startsWith('{"statusUpdate"'))
+
 /** Lets entries in and looks after the reader. What comes back ends it all, once. */
-function openStream(rpc: Rpc, { stream, release, signal }: Relayed, waiting: Waiting, tools: GrpcTools) {
+function openStream(rpc: Rpc, { stream, release, signal, rpcs }: Relayed, waiting: Waiting, tools: GrpcTools) {
   const { limits, signals, clock } = tools
   const task = stream.taskId ?? ''
   const openedAt = clock.elapsed()
@@ -119,7 +123,7 @@ function openStream(rpc: Rpc, { stream, release, signal }: Relayed, waiting: Wai
         push(entry) {
           if (waiting.why) return false
           waiting.add(entry)
-          if (entry.last) end('finished')
+          if (closes(entry, rpcs)) end(entry.last ? 'finished' : 'interrupted')
           else if (waiting.entries.length > 1 && waiting.size > limits.streamBufferBytesMax) end('too slow')
           return !waiting.why
         },

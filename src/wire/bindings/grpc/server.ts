@@ -1,6 +1,7 @@
-/** The gRPC listener: HTTP/2 without TLS, one service. What is refused here is refused before the library has seen it. */
+/** The gRPC listener: HTTP/2, with TLS or without; one service for each version. What is refused here is refused before the library has seen it. */
 import {
   constants,
+  createSecureServer,
   createServer,
   type Http2ServerRequest,
   type Http2ServerResponse,
@@ -17,7 +18,9 @@ import type { Clock } from '../../../platform/clock.ts'
 import { listen } from '../../../platform/listen.ts'
 import type { Service } from '../../../platform/service.ts'
 import type { Authenticate, Execute, PresentCard } from '../../../ports.ts'
-import { createStreams } from '../sse.ts'
+import { LATEST } from '../../versions/table.ts'
+import type { Quirks } from '../errors.ts'
+import { createPlaces, type StreamPlaces } from '../places.ts'
 import { type GrpcTools, RPC, type Rpc, served } from './call.ts'
 import { createHandlers } from './service.ts'
 import { tellPlainly, toStatus } from './status.ts'
@@ -31,9 +34,14 @@ export interface GrpcServerTools {
   readonly limits?: Partial<Limits>
   readonly host: string
   readonly port: number
-  /** `{agent}.<this>` as the authority names that agent. */
-  readonly publicHostname: string
+  /** `{agent}.<one of these>` as the authority names that agent. */
+  readonly publicHostnames: readonly string[]
   readonly rootAgent?: string
+  readonly quirks?: Quirks
+  /** Shared with other listeners; default: its own. */
+  readonly places?: StreamPlaces
+  /** PEM. Default: HTTP/2 in the clear. */
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer }
   readonly draining: () => boolean
 }
 
@@ -42,15 +50,16 @@ const STREAMS_PER_CONNECTION = 100
 /** Mebibytes of one connection that Node keeps; its 10 are two messages of the largest size. */
 const SESSION_MEMORY_MIB = 64
 
+/** Whoever offers no HTTP/2 in the handshake is hung up on. */
+const TLS = { minVersion: 'TLSv1.2', ALPNProtocols: ['h2'], handshakeTimeout: LIMITS.headersTimeoutMs } as const
+
 /** `start` rejects with PortInUseError. */
 export function createGrpcServer(given: GrpcServerTools): Service {
   const tools = toolsOf(given)
   const handlers = new Map(createHandlers(tools).map((handler) => [handler.requestPath, handler]))
   const sessions = new Set<Http2Session>()
-  const server = createServer({
-    settings: { maxConcurrentStreams: STREAMS_PER_CONNECTION },
-    maxSessionMemory: SESSION_MEMORY_MIB,
-  })
+  const bounds = { settings: { maxConcurrentStreams: STREAMS_PER_CONNECTION }, maxSessionMemory: SESSION_MEMORY_MIB }
+  const server = given.tls ? createSecureServer({ ...bounds, ...TLS, ...given.tls }) : createServer(bounds)
   server.maxConnections = tools.limits.connectionsMax
   server.on('session', (session) => {
     sessions.add(session)
@@ -96,11 +105,10 @@ async function keepAlive(session: Http2Session, { clock, limits }: GrpcTools): P
   session.destroy()
 }
 
-function toolsOf({ execute, presentCard, host: _, port: __, ...given }: GrpcServerTools): GrpcTools {
+function toolsOf({ execute, presentCard, host: _, port: __, tls: ___, ...given }: GrpcServerTools): GrpcTools {
   const limits: Limits = { ...LIMITS, ...given.limits }
-  const { signals, clock, draining } = given
-  const streams = createStreams({ signals, clock, draining, limits, quirks: undefined })
-  return { ...given, limits, performer: { execute, presentCard, streams } }
+  const { quirks, draining, places = createPlaces({ limits, draining }) } = given
+  return { ...given, quirks, limits, performer: { execute, presentCard, places } }
 }
 
 type Handlers = ReadonlyMap<string, UniversalHandler>
@@ -113,6 +121,7 @@ function serve(request: Http2ServerRequest, response: Http2ServerResponse, handl
     credentials: undefined,
     caller: undefined,
     operation: '',
+    codec: LATEST,
     served: false,
   }
   // Streams break; whoever reads or writes one finds out by itself.
@@ -183,7 +192,7 @@ function refuse(rpc: Rpc, error: A2AError, tools: GrpcTools): void {
   served(rpc, error.reason, tools)
   const { stream } = rpc.request
   if (stream.destroyed || stream.headersSent) return
-  const status = setTrailerStatus(new Headers(), toStatus(error))
+  const status = setTrailerStatus(new Headers(), toStatus(error, rpc.codec, tools.quirks))
   tellPlainly(status)
   const headers = { ':status': 200, 'content-type': 'application/grpc+proto', ...Object.fromEntries(status) }
   stream.respond(headers, { endStream: true })

@@ -1,5 +1,5 @@
 /**
- * The operations as rpcs (A2A 1.0 §10). All eleven are answered alike, as a stream of one message or of many: on the wire
+ * The operations as rpcs (A2A 1.0 §10), in the service of each version. All are answered alike, as a stream of one message or of many: on the wire
  * there is no difference, and so credentials are checked before a message is even read.
  */
 import type { DescMessage, DescMethod, MessageShape } from '@bufbuild/protobuf'
@@ -12,21 +12,19 @@ import {
 } from '@connectrpc/connect'
 import type { UniversalHandler } from '@connectrpc/connect/protocol'
 import { A2AError } from '../../../a2a/errors.ts'
-import { OPERATION_NAMES, type OperationName, type Params, type Result } from '../../../a2a/operations.ts'
-import type { Call, Caller } from '../../../ports.ts'
-import { agree, LATEST } from '../../versions/table.ts'
+import type { OperationName, Params, Result } from '../../../a2a/operations.ts'
+import type { Call } from '../../../ports.ts'
+import { agree } from '../../versions/table.ts'
 import { checkParams } from '../bounds.ts'
 import { credentialsOf, parametersOf } from '../parameters.ts'
 import { type Performed, perform } from '../perform.ts'
 import { agentName } from '../targets.ts'
 import { agentBefore, type GrpcTools, identify, RPC, type Rpc, refusal, served } from './call.ts'
-import { methodOf, type ReadRequest, readRequest, writeMessage } from './protojson.ts'
+import { type ReadRequest, readRequest, writeMessage } from './protojson.ts'
 import { relay } from './relay.ts'
+import { type NamedRpc, RPCS, type Rpcs, rpcsOf } from './rpcs.ts'
 
-/** The version is that of the service's package. */
-const CODEC = LATEST
-
-/** One handler per rpc path. */
+/** One handler per rpc path. The version is that of the service's package. */
 export function createHandlers(tools: GrpcTools): readonly UniversalHandler[] {
   const router: ConnectRouter = createConnectRouter({
     grpc: true,
@@ -37,11 +35,20 @@ export function createHandlers(tools: GrpcTools): readonly UniversalHandler[] {
     readMaxBytes: tools.limits.requestBytesMax,
     interceptors: [doorOf(tools)],
   })
-  for (const name of OPERATION_NAMES) {
-    const method = { ...methodOf(name), methodKind: 'server_streaming' } as StreamingMethod
-    router.rpc(method, (message, context) => answer(name, message, context, tools))
+  for (const { codec, name } of RPCS.values()) {
+    const rpcs = rpcsOf(codec)
+    const method = rpcs.methodOf(name) as DescMethod
+    const streaming = { ...method, methodKind: 'server_streaming' } as StreamingMethod
+    router.rpc(streaming, (message, context) => answer({ name, method, rpcs }, message, context, tools))
   }
   return router.handlers
+}
+
+/** What is asked for. */
+interface Asked {
+  readonly name: OperationName
+  readonly method: DescMethod
+  readonly rpcs: Rpcs
 }
 type StreamingMethod = DescMethod & { methodKind: 'server_streaming'; input: DescMessage; output: DescMessage }
 
@@ -53,9 +60,12 @@ const doorOf =
   (next) =>
   async (request) => {
     const rpc = rpcOf(request.contextValues)
-    rpc.operation = request.method.name
+    const { name, parent } = request.method
+    const named = RPCS.get(`${parent.typeName}/${name}`) as NamedRpc
+    rpc.operation = named.name
+    rpc.codec = named.codec
     try {
-      rpc.agent = agentBefore(rpc.request, tools.publicHostname)
+      rpc.agent = agentBefore(rpc.request, tools.publicHostnames)
       rpc.credentials = credentialsOf(rpc.request, rpc.agent ?? '')
       const { authorization, apiKey } = rpc.credentials
       // Without a credential it depends on the agent, and which one that is may stand in the message.
@@ -88,19 +98,23 @@ function unlessGone<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 }
 
 async function* answer(
-  name: OperationName,
+  asked: Asked,
   message: MessageShape<DescMessage>,
   context: HandlerContext,
   tools: GrpcTools,
 ): AsyncGenerator<MessageShape<DescMessage>> {
   const rpc = rpcOf(context.values)
-  const { output } = methodOf(name)
+  const { name, method, rpcs } = asked
   let reply: MessageShape<DescMessage> | undefined
   let opened: Extract<Performed, { stream: unknown }> | undefined
   try {
-    const performed = await run(name, message, rpc, context, tools)
+    const performed = await run(asked, message, rpc, context, tools)
     if ('stream' in performed) opened = performed
-    else reply = writeMessage(output, CODEC.encodeResult(name, performed.result as Result<typeof name>, 'GRPC'))
+    else
+      reply = writeMessage(
+        method.output,
+        rpcs.codec.encodeResult(name, performed.result as Result<typeof name>, 'GRPC'),
+      )
   } catch (cause) {
     throw refusal(rpc, cause, context.signal, tools)
   }
@@ -108,30 +122,34 @@ async function* answer(
   if (reply) yield reply
   if (!opened) return
   try {
-    yield* relay(rpc, { ...opened, codec: CODEC, signal: context.signal }, tools)
+    yield* relay(rpc, { ...opened, rpcs, signal: context.signal }, tools)
   } catch (cause) {
     throw refusal(rpc, cause, context.signal, tools)
   }
 }
 
 async function run(
-  name: OperationName,
+  { name, method, rpcs: { codec } }: Asked,
   message: MessageShape<DescMessage>,
   rpc: Rpc,
   context: HandlerContext,
   tools: GrpcTools,
 ): Promise<Performed> {
   const { limits, performer } = tools
-  const { json, weight } = readRequest(methodOf(name).input, message, limits)
+  const { json, weight } = readRequest(method.input, message, limits)
   const { agent, fields } = addressed(rpc, json, tools)
   const caller = rpc.caller ?? (await identify(rpc, agent, tools))
   if (agent === '') throw new A2AError('AGENT_NOT_FOUND', 'no such agent; say which by tenant or x-waypost-agent')
   const parameters = parametersOf(rpc.request.headers, '', limits)
-  agree(parameters.version, CODEC)
-  const params = CODEC.decodeParams(name, fields, 'GRPC') as Params<typeof name>
+  agree(parameters.version, codec)
+  const params = codec.decodeParams(name, fields, 'GRPC') as Params<typeof name>
   checkParams(name, params, limits, weight)
-  const told = { codec: CODEC, activated: [] as readonly string[] }
-  const performing = perform(performer, told, name, params, callOf(agent, caller, parameters.carried, context.signal))
+  const told = { codec, activated: [] as readonly string[] }
+  const call: Call = {
+    ...parameters.carried,
+    ...{ agent, caller, version: codec.version, binding: 'GRPC', signal: context.signal },
+  }
+  const performing = perform(performer, told, name, params, call)
   // A stream that comes when its reader has gone is nobody's.
   const performed = await unlessGone(performing, context.signal).catch((cause) => {
     performing.then(discard, () => {})
@@ -154,10 +172,3 @@ function addressed(rpc: Rpc, json: ReadRequest['json'], { rootAgent }: GrpcTools
   const { tenant: _, ...fields } = json
   return { agent, fields: named === agent ? fields : json }
 }
-
-const callOf = (
-  agent: string,
-  caller: Caller,
-  carried: Pick<Call, 'extensions' | 'trace' | 'idempotencyKey' | 'lastEventId'>,
-  signal: AbortSignal,
-): Call => ({ ...carried, agent, caller, version: CODEC.version, binding: 'GRPC', signal })

@@ -1,8 +1,9 @@
 /** What went wrong, as a gRPC status: its code, and in `grpc-status-details-bin` the same details as in every binding. */
 import { type DescMessage, fromJson, type JsonObject } from '@bufbuild/protobuf'
 import { Code, ConnectError } from '@connectrpc/connect'
-import { A2AError, REASONS } from '../../../a2a/errors.ts'
-import { detailsOf } from '../errors.ts'
+import { A2AError } from '../../../a2a/errors.ts'
+import type { VersionCodec } from '../../versions/codec.ts'
+import { detailsOf, grpcCode, type Quirks } from '../errors.ts'
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from './gen/google/rpc/error_details_pb.ts'
 
 const DETAILS: ReadonlyMap<unknown, DescMessage> = new Map(
@@ -21,13 +22,13 @@ function codeOf(name: string): Code {
 /** Half a surrogate pair, cut from the caller's words, cannot be written into a trailer. */
 const wellFormed = (text: string): string => Buffer.from(text).toString()
 
-export function toStatus(error: A2AError): ConnectError {
+export function toStatus(error: A2AError, codec: VersionCodec, quirks: Quirks | undefined): ConnectError {
   const details = detailsOf(error).flatMap((detail) => {
     const { '@type': type, ...fields } = detail as JsonObject
     const desc = DETAILS.get(type)
     return desc ? [{ desc, value: fromJson(desc, fields) }] : []
   })
-  return new ConnectError(wellFormed(error.message), codeOf(REASONS[error.reason].grpc), undefined, details)
+  return new ConnectError(wellFormed(error.message), codeOf(grpcCode(error, codec, quirks)), undefined, details)
 }
 
 /** What the library refused by itself, in our words; undefined: it is of the transport, and stays as it is. */

@@ -8,11 +8,11 @@ import { isJsonType, readBody, refuseEncoding } from '../body.ts'
 import { checkParams } from '../bounds.ts'
 import { type Exchange, refuse, sendText, served } from '../exchange.ts'
 import { parametersOf } from '../parameters.ts'
-import { callOf, type Performer, perform } from '../perform.ts'
+import { callOf, type HttpPerformer, perform } from '../perform.ts'
 import { streamRefusal } from '../sse.ts'
 import { type Envelope, parseEnvelope } from './envelope.ts'
 
-export async function serveJsonRpc(exchange: Exchange, performer: Performer, caller: Caller): Promise<void> {
+export async function serveJsonRpc(exchange: Exchange, performer: HttpPerformer, caller: Caller): Promise<void> {
   const { request, tools } = exchange
   if (!isJsonType(request.headers['content-type'])) {
     const error = new A2AError('CONTENT_TYPE_NOT_SUPPORTED', 'Content-Type must be application/json in UTF-8')
@@ -48,7 +48,7 @@ function decode<N extends OperationName>(
 
 async function answer<N extends OperationName>(
   exchange: Exchange,
-  performer: Performer,
+  performer: HttpPerformer,
   name: N,
   params: Params<N>,
   caller: Caller,

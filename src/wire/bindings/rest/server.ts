@@ -8,14 +8,19 @@ import { isJsonType, readBody, refuseEncoding } from '../body.ts'
 import { checkParams, type Weight } from '../bounds.ts'
 import { type Exchange, mediaTypeOf, sendText, served } from '../exchange.ts'
 import { parametersOf } from '../parameters.ts'
-import { callOf, type Performer, perform } from '../perform.ts'
+import { callOf, type HttpPerformer, perform } from '../perform.ts'
 import { parseBody, refuseShape } from '../scan.ts'
 import type { RestMatch } from './routes.ts'
 
 type Found = Extract<RestMatch, { kind: 'found' }>
 type Fields = Record<string, unknown>
 
-export async function serveRest(exchange: Exchange, performer: Performer, caller: Caller, found: Found): Promise<void> {
+export async function serveRest(
+  exchange: Exchange,
+  performer: HttpPerformer,
+  caller: Caller,
+  found: Found,
+): Promise<void> {
   const { request, tools } = exchange
   const { codec, name } = found.route
   const parameters = parametersOf(request.headers, exchange.query, tools.limits)
@@ -29,7 +34,7 @@ export async function serveRest(exchange: Exchange, performer: Performer, caller
 
 async function answer<N extends OperationName>(
   exchange: Exchange,
-  performer: Performer,
+  performer: HttpPerformer,
   name: N,
   params: Params<N>,
   caller: Caller,

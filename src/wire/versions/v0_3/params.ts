@@ -131,6 +131,18 @@ const ENCODERS: { readonly [N in OperationName]: (params: Params<N>, form: Form)
   GetExtendedAgentCard: () => ({}),
 }
 
+/** The rpcs name a task and a config by their resource. A push config's request has its names already. */
+function toResource(name: OperationName, fields: Fields): Fields {
+  const { id, taskId, ...rest } = fields
+  if (name === 'GetTask' || name === 'CancelTask' || name === 'SubscribeToTask') return { ...rest, name: `tasks/${id}` }
+  if (name === 'ListTaskPushNotificationConfigs') return { ...rest, parent: `tasks/${taskId}` }
+  if (name === 'GetTaskPushNotificationConfig' || name === 'DeleteTaskPushNotificationConfig')
+    return { ...rest, name: configName(taskId as string, id as string) }
+  return fields
+}
+
 /** For HTTP+JSON, members named in the path's braces travel there and the rest is the body or the query. */
-export const encodeParams = <N extends OperationName>(name: N, params: Params<N>, binding: Binding): unknown =>
-  ENCODERS[name](params, formOf(binding))
+export function encodeParams<N extends OperationName>(name: N, params: Params<N>, binding: Binding): unknown {
+  const encoded = ENCODERS[name](params, formOf(binding))
+  return binding === 'GRPC' ? toResource(name, encoded as Fields) : encoded
+}

@@ -29,6 +29,12 @@ const ENCODERS: { readonly [N in OperationName]: (result: Result<N>, form: Form)
   GetExtendedAgentCard: (card, form) => ({
     ...encodeCard(card),
     ...(form === 'proto' && card.securityRequirements && { security: card.securityRequirements }),
+    ...(form === 'proto' && {
+      skills: card.skills.map(({ securityRequirements: security, ...skill }) => ({
+        ...skill,
+        ...(security && { security }),
+      })),
+    }),
   }),
 }
 

@@ -23,6 +23,9 @@ export const v0_3: VersionCodec = {
     flatErrors: true,
     solePushConfig: true,
     mediaType: 'application/json',
+    // Its clients tell them by these.
+    grpcCodes: { PUSH_NOTIFICATION_NOT_SUPPORTED: 'UNIMPLEMENTED', UNSUPPORTED_OPERATION: 'UNIMPLEMENTED' },
+    grpcService: 'a2a.v1.A2AService',
   },
   decodeParams,
   encodeResult,

@@ -17,6 +17,8 @@ export const v1_0: VersionCodec = {
     flatErrors: false,
     solePushConfig: false,
     mediaType: 'application/a2a+json',
+    grpcCodes: {},
+    grpcService: 'lf.a2a.v1.A2AService',
   },
   decodeParams: <N extends OperationName>(name: N, json: unknown) =>
     readAs(PARAMS[name], json ?? {}, 'caller', 'invalid parameters') as Params<N>,

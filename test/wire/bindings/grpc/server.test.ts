@@ -4,15 +4,21 @@ import { connect } from 'node:http2'
 import { connect as connectSocket, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
 import { fromBinary, toJson } from '@bufbuild/protobuf'
+import { Client, credentials } from '@grpc/grpc-js'
 import { afterEach, expect, test } from 'vitest'
 import { A2AError } from '../../../../src/a2a/errors.ts'
 import type { Happenings } from '../../../../src/happenings.ts'
+import { LIMITS } from '../../../../src/limits.ts'
 import { systemClock } from '../../../../src/platform/clock.ts'
 import { createSignals } from '../../../../src/platform/signals.ts'
 import type { Execute } from '../../../../src/ports.ts'
-import { AgentCardSchema } from '../../../../src/wire/bindings/grpc/gen/a2a/1.0/a2a_pb.ts'
+import { AgentCardSchema as OldCardSchema } from '../../../../src/wire/bindings/grpc/gen/a2a/0.3/a2a_pb.ts'
+import { AgentCardSchema, TaskSchema } from '../../../../src/wire/bindings/grpc/gen/a2a/1.0/a2a_pb.ts'
 import { createGrpcServer, type GrpcServerTools } from '../../../../src/wire/bindings/grpc/server.ts'
+import { createPlaces } from '../../../../src/wire/bindings/places.ts'
+import { TEST_CERTIFICATE, TEST_KEY } from '../../../support/certificate.ts'
 import { freePort } from '../../../support/databases.ts'
 import { aWorld } from '../../../support/world.ts'
 import { CALLER, CARD, entry, handStream, status, TASK, withResolvers } from '../served.ts'
@@ -36,7 +42,7 @@ async function aServer(decide: Decide, more: Partial<GrpcServerTools> = {}) {
     clock: systemClock,
     host: '127.0.0.1',
     port,
-    publicHostname: 'w.example',
+    publicHostnames: ['w.example'],
     rootAgent: 'echo',
     draining: () => false,
     ...more,
@@ -231,6 +237,63 @@ test('a card is told to its last member', async () => {
   // An empty list is none in protobuf.
   const expected = { ...CARD, securityRequirements: [{ schemes: { key: {} } }] }
   expect(toJson(AgentCardSchema, fromBinary(AgentCardSchema, replies[0] as Buffer))).toEqual(expected)
+})
+
+test('a card in the words of 0.3', async () => {
+  const { address } = await aServer(() => CARD)
+  const { replies } = await ask(address, 'GetAgentCard', Buffer.alloc(0), { service: 'a2a.v1.A2AService' })
+  const told = toJson(OldCardSchema, fromBinary(OldCardSchema, replies[0] as Buffer)) as Record<string, unknown>
+  expect(told).toMatchObject({ protocolVersion: '0.3', name: CARD.name, version: CARD.version })
+  expect(told.url).toBe(CARD.supportedInterfaces[0]?.url)
+  expect(told.security).toEqual([{ schemes: { key: {} } }])
+  expect(Object.keys(told.securitySchemes as object)).toEqual(Object.keys(CARD.securitySchemes ?? {}))
+})
+
+test('the first release of 1.0 had other codes, and its quirks bring them back', async () => {
+  const reasons = ['UNSUPPORTED_OPERATION', 'PUSH_NOTIFICATION_NOT_SUPPORTED', 'TASK_NOT_CANCELABLE'] as const
+  for (const [quirks, expected] of [
+    [undefined, ['FAILED_PRECONDITION', 'FAILED_PRECONDITION', 'FAILED_PRECONDITION']],
+    ['1.0.0', ['UNIMPLEMENTED', 'UNIMPLEMENTED', 'FAILED_PRECONDITION']],
+  ] as const) {
+    const left = [...reasons]
+    const refusing = () => {
+      throw new A2AError(left.shift()!, 'no')
+    }
+    const { address } = await aServer(refusing, quirks ? { quirks } : {})
+    const codes: string[] = []
+    for (const _ of reasons) codes.push((await ask(address, 'GetTask', GET)).code)
+    expect(codes).toEqual(expected)
+    const version = await ask(address, 'GetTask', GET, { metadata: { 'a2a-version': '99.0' } })
+    expect([version.code, reasonOf(version.details)]).toEqual([expected[0], 'VERSION_NOT_SUPPORTED'])
+  }
+})
+
+test('places for streams are counted over all listeners together', async () => {
+  const places = createPlaces({ limits: { ...LIMITS, streamsPerCallerMax: 1 }, draining: () => false })
+  const { address } = await aServer(() => handStream(), { places })
+  const release = places.admit(CALLER, undefined)
+  const refused = await ask(address, 'SubscribeToTask', GET)
+  expect([refused.code, reasonOf(refused.details)]).toEqual(['RESOURCE_EXHAUSTED', 'RATE_LIMITED'])
+  release()
+  const again = await ask(address, 'SubscribeToTask', GET, { deadlineMs: 200 })
+  expect(again.code).toBe('DEADLINE_EXCEEDED')
+})
+
+test('with a certificate it speaks TLS, to those who speak HTTP/2', async () => {
+  const cert = Buffer.from(TEST_CERTIFICATE)
+  const { port } = await aServer(() => TASK, { tls: { cert, key: Buffer.from(TEST_KEY) } })
+  const client = new Client(`127.0.0.1:${port}`, credentials.createSsl(cert))
+  const same = (bytes: Buffer) => bytes
+  const reply = await new Promise<Buffer>((resolve, reject) =>
+    client.makeUnaryRequest('/lf.a2a.v1.A2AService/GetTask', same, same, GET, (error, value) =>
+      error ? reject(error) : resolve(value as Buffer),
+    ),
+  )
+  client.close()
+  expect(fromBinary(TaskSchema, reply).id).toBe('task-1')
+  const old = connectTls({ port, host: '127.0.0.1', ca: cert, servername: 'localhost', ALPNProtocols: ['http/1.1'] })
+  await new Promise<void>((resolve) => old.on('error', () => {}).on('close', () => resolve()))
+  expect(await ask(`127.0.0.1:${port}`, 'GetTask', GET)).toMatchObject({ code: 'UNAVAILABLE' })
 })
 
 /** Sends these bytes, if any, and waits until the server hangs up. */
