@@ -62,11 +62,14 @@ interface Violation {
   readonly description: string
 }
 
+const INTERNAL_ERROR = -32603
+
 /** The protocol's own codes are one to one; the generic JSON-RPC codes are shared, and the first row is the general one. */
-const reasonOfCode = (code: number | undefined): string | undefined =>
-  code === undefined || code === -32000
-    ? undefined
-    : Object.entries(REASONS).find(([, row]) => row.jsonRpc === code)?.[0]
+function reasonOfCode(code: number | undefined): string | undefined {
+  if (code === undefined || code === -32000) return undefined
+  if (code === INTERNAL_ERROR) return 'INTERNAL'
+  return Object.entries(REASONS).find(([, row]) => row.jsonRpc === code)?.[0]
+}
 
 const byStatus = (status: number): string =>
   ({
