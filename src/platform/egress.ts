@@ -4,8 +4,8 @@
  * in the lookup alone is none: Node does not look up literals, and `http://[::ffff:127.0.0.1]/` goes straight through.
  */
 import { lookup as systemLookup } from 'node:dns/promises'
-import type { LookupFunction, Socket } from 'node:net'
-import { rootCertificates } from 'node:tls'
+import { isIP, type LookupFunction, connect as openSocket, type Socket } from 'node:net'
+import { connect as openTls, rootCertificates, type TLSSocket } from 'node:tls'
 import { buildConnector, Pool } from 'undici'
 import { addressRefusal, hostOf, parseAllow, portOf, type UrlRules, urlRefusal } from './addresses.ts'
 import {
@@ -17,6 +17,7 @@ import {
   readBody,
 } from './exchange.ts'
 import { Refused } from './failure.ts'
+import { Sessions } from './sessions.ts'
 
 export type { EgressFailure, EgressRequest, EgressResponse, EgressStream } from './exchange.ts'
 
@@ -54,7 +55,7 @@ export interface EgressOptions {
 export function createEgress(options: EgressOptions): Egress {
   const { onBlocked, originsMax = 512, httpsOnly = false, userAgent = 'waypost' } = options
   const rules: UrlRules = { allow: parseAllow(options.allow), httpsOnly }
-  const pools = new Map<string, Pool>()
+  const pools = new Map<string, Pooled>()
   let closed = false
 
   const targets = new Map<string, Target>()
@@ -69,13 +70,14 @@ export function createEgress(options: EgressOptions): Egress {
     return made
   }
 
-  function poolOf(origin: string): Pool {
-    const known = pools.get(origin)
+  function poolOf(origin: string, http2 = false): Pooled {
+    const key = http2 ? `h2 ${origin}` : origin
+    const known = pools.get(key)
     // Which one was used last matters only where one may soon have to go.
     if (known && pools.size <= originsMax / 2) return known
-    const pool = known ?? guardedPool(new URL(origin), rules, options)
-    pools.delete(origin)
-    pools.set(origin, pool)
+    const pool = known ?? (http2 ? guardedSessions : guardedPool)(new URL(origin), rules, options)
+    pools.delete(key)
+    pools.set(key, pool)
     for (const [other, oldest] of pools) {
       if (pools.size <= originsMax) break
       pools.delete(other)
@@ -93,7 +95,7 @@ export function createEgress(options: EgressOptions): Egress {
       return { kind: 'blocked', sent: false, reason: target.refusal } as const
     }
     const headers = { 'user-agent': userAgent, ...request.headers, 'accept-encoding': 'identity' }
-    const opened = await openExchange(poolOf(target.origin), target, { ...request, headers }, whole)
+    const opened = await openExchange(poolOf(target.origin, request.http2), target, { ...request, headers }, whole)
     if (opened.kind === 'blocked') onBlocked?.(target.host, opened.reason)
     return opened
   }
@@ -113,6 +115,8 @@ export function createEgress(options: EgressOptions): Egress {
     },
   }
 }
+
+type Pooled = Pick<Pool, 'dispatch' | 'close' | 'destroy'>
 
 /** A URL as it is asked for. */
 interface Target {
@@ -154,6 +158,50 @@ function guardedPool(url: URL, rules: UrlRules, options: EgressOptions): Pool {
         callback(new Refused(refusal), null)
       })
     },
+  })
+}
+
+function guardedSessions(url: URL, rules: UrlRules, options: EgressOptions): Sessions {
+  const { connectMs = 5_000 } = options
+  return new Sessions({ origin: url.origin, open: () => guardedSocket(url, rules, options), greetingMs: connectMs })
+}
+
+/** A socket of our own, because undici offers HTTP/1.1 before HTTP/2, and some servers follow the client's order. */
+function guardedSocket(url: URL, rules: UrlRules, options: EgressOptions): Promise<Socket> {
+  const { lookup = allAddresses, connectMs = 5_000, ca } = options
+  const port = portOf(url)
+  const host = hostOf(url)
+  const where = { host, port, lookup: guardedLookup(lookup, port, rules), noDelay: true, keepAlive: true }
+  const secure = url.protocol === 'https:'
+  return new Promise((resolve, reject) => {
+    const socket = secure
+      ? openTls({
+          ...where,
+          ALPNProtocols: ['h2'],
+          ...(isIP(host) === 0 && { servername: host }),
+          ...(ca && { ca: [...rootCertificates, ca] }),
+        })
+      : openSocket(where)
+    const fail = (error: Error) => {
+      clearTimeout(late)
+      socket.destroy()
+      reject(error)
+    }
+    const late = setTimeout(() => fail(Object.assign(new Error(), { code: 'ETIMEDOUT' })), connectMs)
+    socket.once('error', fail)
+    socket.once('connect', () => {
+      const refusal = addressRefusal(socket.remoteAddress ?? '', port, rules.allow)
+      if (refusal) fail(new Refused(refusal))
+    })
+    socket.once(secure ? 'secureConnect' : 'connect', () => {
+      if (socket.destroyed) return
+      if (secure && (socket as TLSSocket).alpnProtocol !== 'h2')
+        return fail(Object.assign(new Error(), { code: 'ERR_NO_HTTP2' }))
+      clearTimeout(late)
+      // From here on whoever uses it hears of its end; an error that nobody hears ends the program.
+      socket.off('error', fail).on('error', () => undefined)
+      resolve(socket)
+    })
   })
 }
 

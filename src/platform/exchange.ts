@@ -20,6 +20,8 @@ export interface EgressRequest {
   readonly idleMs?: number
   /** From the call to the body's end: a body of one byte each half second trips no other timer. */
   readonly totalMs?: number
+  /** Over HTTP/2, and nothing else: for `http:` URLs by prior knowledge. */
+  readonly http2?: boolean
   /** Of the decoded body: 204 KB of gzip can be 210 MB of text. */
   readonly bytesMax: number
 }
@@ -35,6 +37,8 @@ export interface EgressResponse {
 /** A response whose body is read piece by piece. */
 export interface EgressStream extends Omit<EgressResponse, 'body'> {
   read(): Promise<{ kind: 'piece'; bytes: Uint8Array } | { kind: 'end' } | EgressFailure>
+  /** Names in lower case; what came behind the body, once that has ended. */
+  trailers(): Readonly<Record<string, string>>
   /** Idempotent. Drops what is unread, and the connection with it. */
   close(): void
 }
@@ -65,6 +69,7 @@ class Course implements Dispatcher.DispatchHandler {
   stopped = false
   status = 0
   headers: Record<string, string> = {}
+  trailers: Record<string, string> = {}
   pieces: Buffer[] = []
   /** Bytes that wait for the reader, and all that have come. */
   held = 0
@@ -137,9 +142,10 @@ class Course implements Dispatcher.DispatchHandler {
     } else this.count(piece.length)
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(_: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
     if (this.failure) return
     this.complete = true
+    if (this.request.http2) this.trailers = headersOf(trailers)
     this.finish()
     if (this.answered) {
       this.wake?.()
@@ -182,7 +188,7 @@ class Course implements Dispatcher.DispatchHandler {
 
 /** Opens it; `whole`: the answer comes with its body, unless that has to be decoded. */
 export function openExchange(
-  pool: Pool,
+  pool: Pick<Pool, 'dispatch'>,
   { origin, path }: { origin: string; path: string },
   request: EgressRequest,
   whole: boolean,
@@ -218,6 +224,7 @@ function decoded(course: Course): EgressStream {
     kind: 'answered',
     status: course.status,
     headers: course.headers,
+    trailers: () => course.trailers,
     async read() {
       if (last) return last
       let read = await next()

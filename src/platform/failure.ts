@@ -2,7 +2,7 @@
 
 export interface EgressFailure {
   /**
-   * `unreachable`: dial, DNS or TLS. `blocked`: the guard, or a request that cannot be put on the wire. `reset`: the
+   * `unreachable`: dial, DNS or TLS, or not HTTP/2 where that was asked for. `blocked`: the guard, or a request that cannot be put on the wire. `reset`: the
    * connection ended too early or does not speak HTTP. `aborted`: the caller's signal.
    */
   readonly kind: 'unreachable' | 'blocked' | 'timeout' | 'reset' | 'aborted' | 'too-large'
@@ -14,6 +14,11 @@ export interface EgressFailure {
 /** The guard's no, on its way through the connector. */
 export class Refused extends Error {
   override readonly name = 'Refused'
+}
+
+/** The request had left, and the other side has provably not looked at it. */
+export class Unprocessed extends Error {
+  override readonly name = 'Unprocessed'
 }
 
 /** For people: a cause, no address. */
@@ -28,6 +33,8 @@ const CAUSES: Record<string, string> = {
   ECONNRESET: 'connection reset',
   UND_ERR_SOCKET: 'connection closed',
   EPIPE: 'connection closed',
+  ERR_HTTP2_STREAM_ERROR: 'the stream was reset',
+  ERR_NO_HTTP2: 'the other side does not speak HTTP/2',
 }
 
 const isTls = (code: string): boolean =>
@@ -35,6 +42,7 @@ const isTls = (code: string): boolean =>
 
 export function failureOf(error: unknown, sent: boolean): EgressFailure {
   if (error instanceof Refused) return { kind: 'blocked', sent: false, reason: error.message }
+  if (error instanceof Unprocessed) return { kind: 'reset', sent: false, reason: error.message }
   const code = String((error as NodeJS.ErrnoException | undefined)?.code ?? '')
   if (code === 'UND_ERR_INVALID_ARG') return { kind: 'blocked', sent: false, reason: 'the request is not valid HTTP' }
   if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED')

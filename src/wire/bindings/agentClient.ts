@@ -129,7 +129,8 @@ export function createAgentClient(face: AgentFace, speech: Speech, tools: Client
   }
 }
 
-const notOffered = (name: OperationName): Fault =>
+/** Nothing was sent. */
+export const notOffered = (name: OperationName): Fault =>
   fault('rejected', `the agent's version has no ${name}`, { error: 'METHOD_NOT_FOUND' })
 
 const isSuccess = (status: number): boolean => status >= 200 && status < 300
@@ -145,7 +146,7 @@ function valueIn(body: Buffer, form: Outgoing): { kind: 'value'; json: unknown }
 }
 
 /** What a codec cannot understand is the agent's fault, told as a value. */
-function decoding<T>(decode: () => T): T | Fault {
+export function decoding<T>(decode: () => T): T | Fault {
   try {
     return decode()
   } catch (error) {

@@ -136,7 +136,7 @@ function fieldReader(name: string, bare: string, schema: z.core.$ZodType, speake
 
 function enumReader(entries: readonly string[], newerStates: boolean): Read {
   return (value) => {
-    if (typeof value === 'number') return entries[value] ?? value
+    if (typeof value === 'number') return entries[value] ?? (newerStates ? 'TASK_STATE_WORKING' : value)
     // A state of a newer version: the agent is busy with something, and we do not know with what.
     if (newerStates && typeof value === 'string' && !entries.includes(value)) {
       if (value === 'TASK_STATE_CANCELLED') return 'TASK_STATE_CANCELED'

@@ -1,5 +1,5 @@
 /** A gateway with its gRPC port open, and a client that sends whatever bytes it is given: grpc-js alone, no code of ours. */
-import { BinaryReader } from '@bufbuild/protobuf/wire'
+import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire'
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js'
 import { freePort } from '../../../support/databases.ts'
 import { aWorld, type World, type WorldOptions } from '../../../support/world.ts'
@@ -88,3 +88,24 @@ export function ask(address: string, method: string, message: Uint8Array, asking
     call.on('end', () => setImmediate(() => settle(status.OK, '', new Metadata())))
   })
 }
+
+const field = (number: number, bytes: Uint8Array): Buffer => {
+  const head = new BinaryWriter().tag(number, 2).uint32(bytes.length).finish()
+  return Buffer.concat([head, bytes])
+}
+const packed = (type: string, value: Uint8Array): Buffer =>
+  Buffer.concat([field(1, Buffer.from(`type.googleapis.com/google.rpc.${type}`)), field(2, value)])
+
+/** `google.rpc.ErrorInfo` and `google.rpc.RetryInfo` in an Any, by hand. */
+export const infoDetail = (reason: string): Buffer =>
+  packed('ErrorInfo', Buffer.concat([field(1, Buffer.from(reason)), field(2, Buffer.from('waypost'))]))
+export const retryDetail = (seconds: number): Buffer =>
+  packed('RetryInfo', field(1, new BinaryWriter().tag(1, 0).int64(seconds).finish()))
+
+/** `google.rpc.Status` with such details. */
+export const statusDetails = (code: number, message: string, ...details: Buffer[]): Buffer =>
+  Buffer.concat([
+    new BinaryWriter().tag(1, 0).int32(code).finish(),
+    field(2, Buffer.from(message)),
+    ...details.map((detail) => field(3, detail)),
+  ])

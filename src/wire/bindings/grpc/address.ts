@@ -1,0 +1,22 @@
+/** Where an agent's gRPC port is, from what its card says: `host:port`, `http://host:port` or `https://…`. */
+
+/**
+ * The origin to dial. Without a scheme it is that of the registered address: who was met over TLS is not spoken to in the
+ * clear. Undefined: not an address, or TLS would be given up.
+ */
+export function grpcOrigin(address: string, registered: string): string | undefined {
+  if (!URL.canParse(registered)) return undefined
+  const { protocol } = new URL(registered)
+  const url = /^https?:\/\//i.test(address) ? address : `${protocol}//${address}`
+  if (!URL.canParse(url)) return undefined
+  const { origin, protocol: asked, username } = new URL(url)
+  return username !== '' || (protocol === 'https:' && asked !== 'https:') ? undefined : origin
+}
+
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
+
+/** The same host: gRPC needs a port of its own, and whoever serves an agent's card speaks for its host. */
+export function isSameHost(one: string, other: string): boolean {
+  const [a, b] = [new URL(one).hostname, new URL(other).hostname]
+  return a === b || (LOOPBACK.has(a) && LOOPBACK.has(b))
+}
