@@ -5,6 +5,7 @@ import { createSecureContext } from 'node:tls'
 import { type Config, ConfigError, grpcAddress } from './config.ts'
 import { createPresentCard, waysIn } from './gateway/agents/present.ts'
 import { type Agents, createAgents } from './gateway/agents/registry.ts'
+import { rulesOf } from './gateway/agents/signatures.ts'
 import { createApiKeys, newAgentKey } from './gateway/callers/apiKeys.ts'
 import { createAuthenticate } from './gateway/callers/authenticate.ts'
 import { openSigningKeys } from './gateway/callers/signingKeys.ts'
@@ -25,7 +26,7 @@ import { leadsHere } from './http/hosts.ts'
 import type { Limits } from './limits.ts'
 import { createEgress } from './platform/egress.ts'
 import { uuidv7 } from './platform/ids.ts'
-import type { StreamEntry } from './ports.ts'
+import type { SignatureRules, StreamEntry } from './ports.ts'
 import { derivedKey } from './secrets.ts'
 import { createAppend } from './store/events.ts'
 import { createOpen } from './store/tasks.ts'
@@ -84,7 +85,18 @@ export function buildParties(
   { db, clock, signals, limits, secrets, seal, config, url }: Ground,
   { egress, fetchCard, signer }: Outward,
 ) {
-  const agents = createAgents({ db, seal, fetchCard, checkUrl: egress.checkUrl, newAgentKey, clock, signals, limits })
+  const signatures = trustIn(config)
+  const agents = createAgents({
+    db,
+    seal,
+    fetchCard,
+    checkUrl: egress.checkUrl,
+    newAgentKey,
+    clock,
+    signals,
+    limits,
+    signatures,
+  })
   const address = grpcAddress(config, url())
   const grpc = address === undefined ? undefined : { address, rootAgent: config.rootAgent }
   const interfaces = waysIn(ALL_VERSIONS.map(({ version }) => version).reverse(), grpc)
@@ -108,6 +120,18 @@ export function buildParties(
   return { agents, presentCard, authenticate, keys }
 }
 export type Parties = ReturnType<typeof buildParties>
+
+/** Whose signatures on cards count. Throws a ConfigError for a file that is not there and keys that are none. */
+function trustIn({ cardSignatures: policy, cardKeys, cardKeyOrigins: keyOrigins }: Config): SignatureRules {
+  try {
+    const keys = cardKeys === undefined || /^\s*[[{]/.test(cardKeys) ? cardKeys : readFileSync(cardKeys, 'utf8')
+    return rulesOf({ policy, keys, keyOrigins })
+  } catch (error) {
+    throw new ConfigError([
+      { setting: 'WAYPOST_CARD_KEYS, WAYPOST_CARD_KEY_ORIGINS', problem: (error as Error).message },
+    ])
+  }
+}
 
 const NAME_AT = 'agent:'.length
 

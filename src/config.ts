@@ -125,6 +125,24 @@ export const SETTINGS = {
     z.string().optional(),
     "the agent whose surface is also served at '/'",
   ),
+  cardSignatures: setting(
+    'WAYPOST_CARD_SIGNATURES',
+    'card-signatures',
+    z.enum(['off', 'if-present', 'required']).default('if-present'),
+    "signatures on agents' cards: off, if-present (what is signed must be good, as far as a key is known) or required",
+  ),
+  cardKeys: setting(
+    'WAYPOST_CARD_KEYS',
+    'card-keys',
+    z.string().min(1).optional(),
+    'public keys trusted to sign cards: a JWK or JWKS document, or the path of a file that holds one',
+  ),
+  cardKeyOrigins: setting(
+    'WAYPOST_CARD_KEY_ORIGINS',
+    'card-key-origins',
+    list.optional(),
+    'origins trusted to publish such keys, comma-separated: a signature may say (jku) that its key is there',
+  ),
   keyGraceSeconds: setting(
     'WAYPOST_KEY_GRACE_SECONDS',
     'key-grace-seconds',

@@ -62,6 +62,8 @@ export type RefusalCode =
   | 'UPSTREAM_AUTH'
   /** The agent understood and refused for good. */
   | 'REJECTED'
+  /** Its card is not signed as it must be: somebody has to look at it, and the message waits. */
+  | 'CARD_SIGNATURE'
   /** What came back is not A2A. */
   | 'INVALID_AGENT_RESPONSE'
   /** 410: the receiver is gone for good. */
@@ -88,12 +90,15 @@ export interface AttemptCount {
   readonly attemptsMax: number
 }
 
+/** Not the message's fault, and nobody has seen it. */
+const UNCOUNTED: ReadonlySet<RefusalCode> = new Set(['UNREACHABLE', 'STOPPED', 'UPSTREAM_AUTH', 'CARD_SIGNATURE'])
+
 /** Decides, and knows no clock, no database, no protocol. `waitMs` is the backoff if there is to be another attempt. */
 export function decide(count: AttemptCount, verdict: Verdict, waitMs: number): Outcome {
   if (verdict.kind === 'accepted') return { kind: 'delivered' }
   if (verdict.kind === 'unknown') return { kind: 'dead', reason: verdict.reason, code: 'DELIVERY_UNKNOWN' }
   if (!verdict.retry) return { kind: 'dead', reason: verdict.reason, code: verdict.code }
-  const counts = verdict.code !== 'UNREACHABLE' && verdict.code !== 'STOPPED' && verdict.code !== 'UPSTREAM_AUTH'
+  const counts = !UNCOUNTED.has(verdict.code)
   if (counts && count.attempt >= count.attemptsMax) {
     const reason = `${verdict.reason}, ${count.attempt} of ${count.attemptsMax} attempts`
     return { kind: 'dead', reason, code: 'DELIVERY_ATTEMPTS_EXHAUSTED' }

@@ -36,6 +36,10 @@ export interface Happenings {
   'lease.lost': { delivery: string; task: string; destination: string }
   'lane.open': { destination: string }
   'lane.closed': { destination: string; reason: string; probeInMs: number }
+  /** Its card says that it is somewhere or somebody else, and waits for an operator. */
+  'agent.pending': { tenant: string; agent: string; change: string; changes: string }
+  /** Its card was fetched, and its signatures are not as they must be. */
+  'agent.cardRefused': { tenant: string; agent: string; code: string; reason: string }
   'agent.changed': { tenant: string; agent: string; what: string; by: string }
   'stream.opened': { task: string; binding: string }
   'stream.closed': { task: string; binding: string; why: string }

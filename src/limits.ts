@@ -163,6 +163,14 @@ export const LIMITS = {
   cardFetchMs: 10_000,
   cardFreshMs: 5 * MINUTE_MS,
   cardMaxAgeSeconds: 60,
+  /** Signatures of one card that are looked at, and keys that may be trusted for one. */
+  cardSignaturesMax: 8,
+  cardKeysMax: 32,
+  /** Keys at an address that a card names: fetched within, fresh for, asked again for an unknown one after, of use for. */
+  jwksFetchMs: 5_000,
+  jwksFreshMs: 10 * MINUTE_MS,
+  jwksAgainMs: 30_000,
+  jwksStaleMs: 24 * HOUR_MS,
 
   // Signing
   /** Every replica looks this often for a new key; a new one signs after three looks. */

@@ -109,8 +109,32 @@ export interface AgentTarget {
   readonly url: string
   /** The upstream's own card, canonical; undefined until it has answered once. */
   readonly card?: AgentCard
-  /** Headers that prove who we are to the agent. Sent to the registered origin only. */
+  /** Headers that prove who we are to the agent. Sent to its own origins only. */
   readonly headers: Readonly<Record<string, string>>
+  /** Origins beside that of `url` that an operator has approved. */
+  readonly origins?: readonly string[]
+  /** Whose signatures on its card count; undefined: none are looked at. */
+  readonly signatures?: SignatureRules
+}
+
+/** Whose signatures on an agent's card count. */
+export interface SignatureRules {
+  /** `if-present`: a signature that is there must be good, as far as there is a key to judge it by. */
+  readonly policy: 'off' | 'if-present' | 'required'
+  /** Public keys (JWK) that the operator trusts. */
+  readonly keys: readonly Readonly<Record<string, unknown>>[]
+  /** Origins whose keys are trusted where a signature says (`jku`) that its key is there. */
+  readonly keyOrigins: readonly string[]
+}
+
+/** What the signatures on a card have shown. */
+export interface CardSignatures {
+  /** `unverified`: there are signatures, and nothing to judge them by, or nobody wants them judged. */
+  readonly state: 'verified' | 'unsigned' | 'unverified'
+  /** Thumbprints (RFC 7638) of the keys by which a signature was found good. */
+  readonly verified: readonly string[]
+  /** What all signatures say of their keys (`kid`), true or not. */
+  readonly claimed: readonly string[]
 }
 
 /** One message to an A2A agent, with ids in the agent's own terms. */
@@ -170,7 +194,10 @@ export type CancelAnswer =
 
 /** Fetches an agent's card from its base or card address (both well-known paths, all versions). */
 export type FetchCard = (target: AgentTarget, signal: AbortSignal) => Promise<FetchedCard>
-export type FetchedCard = { kind: 'fetched'; card: AgentCard; url: string } | { kind: 'failed'; verdict: Verdict }
+/** The card names every interface that it can, wherever it leads; who may be called is for others to say. */
+export type FetchedCard =
+  | { kind: 'fetched'; card: AgentCard; url: string; signatures?: CardSignatures }
+  | { kind: 'failed'; verdict: Verdict }
 
 /** One event owed to one push URL. */
 export interface WebhookPost {

@@ -31,6 +31,7 @@ export const REASONS = {
   INVALID_PARAMS: ours({ jsonRpc: -32602, http: 400, grpc: 'INVALID_ARGUMENT' }),
   MESSAGE_ID_REUSED: ours({ jsonRpc: -32602, http: 400, grpc: 'ALREADY_EXISTS' }),
   AGENT_NOT_FOUND: ours({ jsonRpc: -32602, http: 404, grpc: 'NOT_FOUND', jsonRpcHttp: 404 }),
+  CARD_SIGNATURE: ours({ jsonRpc: -32000, http: 400, grpc: 'FAILED_PRECONDITION' }),
   AGENT_UNAVAILABLE: ours({ jsonRpc: -32603, http: 503, grpc: 'UNAVAILABLE', jsonRpcHttp: 503 }),
   UNAUTHENTICATED: ours({ jsonRpc: -32000, http: 401, grpc: 'UNAUTHENTICATED', jsonRpcHttp: 401 }),
   PERMISSION_DENIED: ours({ jsonRpc: -32000, http: 403, grpc: 'PERMISSION_DENIED', jsonRpcHttp: 403 }),

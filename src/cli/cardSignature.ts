@@ -1,8 +1,7 @@
 /** Whether an agent's card is signed by whom it should be (A2A §8.4.3), told as what it is: verified only if it was. */
 import { readFileSync } from 'node:fs'
 import { decodeProtectedHeader, type JSONWebKeySet } from 'jose'
-import type { AgentCard } from '../a2a/agentCard.ts'
-import { verifyCard } from '../wire/bindings/signing.ts'
+import { verifyCard } from '../wire/bindings/cardTrust.ts'
 import type { FoundCard } from './agentRef.ts'
 import { readJson } from './client.ts'
 import { usage } from './errors.ts'
@@ -38,7 +37,7 @@ export async function checkSignature(card: FoundCard, source: string, call: Tool
 }
 
 async function judged(card: FoundCard, keys: JSONWebKeySet, by: string): Promise<SignatureOutcome> {
-  const found = await verifyCard(card as AgentCard, keys)
+  const found = await verifyCard(card, keys)
   return found === 'verified'
     ? { kind: 'verified', by }
     : { kind: 'unverifiable', why: `no signature is by a key of ${by}` }

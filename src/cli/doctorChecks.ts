@@ -202,6 +202,24 @@ const GATEWAY: readonly Check[] = [
       }),
   },
   {
+    name: 'Approvals',
+    run: ({ gateway: { agents } }) =>
+      withFound(agents, (all) => {
+        const waiting = all.find(({ pending }) => pending)
+        if (waiting)
+          return warning(
+            `${waiting.name}: its card has changed, nothing is delivered until you approve`,
+            `waypost agent show ${waiting.name}; then: waypost agent approve ${waiting.name}`,
+          )
+        const refused = all.find(({ cardProblem }) => cardProblem)
+        if (!refused) return ok('no card waits for you')
+        return warning(
+          `${refused.name}: its card was not taken: ${refused.cardProblem?.reason}`,
+          `waypost agent show ${refused.name}`,
+        )
+      }),
+  },
+  {
     name: 'Agent cards',
     run: ({ gateway: { cards } }) =>
       withFound(cards, (all) => {

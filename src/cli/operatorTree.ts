@@ -68,6 +68,15 @@ const AGENTS: readonly CommandRow[] = [
   verb('probe', 'look now whether it answers'),
   verb('pause', 'accept its messages, but do not deliver them'),
   verb('resume', 'deliver again'),
+  {
+    path: 'agent approve',
+    args: '<name>',
+    group: GATEWAY,
+    about: 'accept that its card says another address, authentication or signing key',
+    options: [['--change <id>', 'only this change, as agent show names it']],
+    examples: ['agent show invoices', 'agent approve invoices'],
+    run: async () => (await agent()).approve,
+  },
   verb('drain', 'pause, and wait until what is under way has come home'),
   verb('rotate-key', 'a new token for a mailbox; the old one ends'),
   {

@@ -16,6 +16,13 @@ export interface AgentRecord {
   readonly card?: string
   readonly reason?: string
   readonly nextProbeAt?: string | null
+  /** A card that waits for an operator. */
+  readonly pending?: {
+    readonly change?: string
+    readonly changes?: readonly { what?: string; from?: readonly string[]; to?: readonly string[] }[]
+  }
+  /** Why its last card was not taken. */
+  readonly cardProblem?: { readonly code?: string; readonly reason?: string }
 }
 
 /** `GET /v1/tasks[/{id}]`. */

@@ -19,6 +19,7 @@ const STATE_STYLES: Readonly<Record<string, Style>> = {
   retry: 'warn',
   COMPLETED: 'good',
   paused: 'warn',
+  'pending-approval': 'bad',
   draining: 'warn',
   waiting: 'warn',
   leased: 'warn',

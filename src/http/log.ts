@@ -39,6 +39,8 @@ const LINES: { readonly [H in Happening]: Line<H> } = {
   'lease.lost': { level: 'warn', fields: ['delivery', 'task', 'destination'] },
   'lane.open': { level: 'info', fields: ['destination'] },
   'lane.closed': { level: 'warn', fields: ['destination', 'reason', 'probeInMs'] },
+  'agent.pending': { level: 'warn', fields: ['tenant', 'agent', 'change', 'changes'] },
+  'agent.cardRefused': { level: 'warn', fields: ['tenant', 'agent', 'code', 'reason'] },
   'agent.changed': { level: 'info', fields: ['tenant', 'agent', 'what', 'by'] },
   'stream.opened': { level: 'debug', fields: ['task', 'binding'] },
   'stream.closed': { level: 'debug', fields: ['task', 'binding', 'why'] },

@@ -142,6 +142,12 @@ const TROUBLE: Trouble = {
     labels: ({ code }) => ({ code }),
   },
   'delivery.quarantined': { name: 'waypost_quarantined_total', help: 'What agents said too late or against the rules' },
+  'agent.pending': { name: 'waypost_cards_pending_total', help: 'Cards put aside until an operator approves them' },
+  'agent.cardRefused': {
+    name: 'waypost_cards_refused_total',
+    help: 'Cards not taken for their signatures',
+    labels: ({ code }) => ({ code }),
+  },
   'lane.closed': { name: 'waypost_lanes_closed_total', help: 'Destinations found offline' },
   'lane.open': { name: 'waypost_lanes_opened_total', help: 'Destinations found online again' },
   'auth.refused': {

@@ -24,6 +24,7 @@ const HINTS: { readonly [R in Reason]?: string } = {
   PERMISSION_DENIED: 'use a key with this permit: waypost key create --permits …',
   AGENT_NOT_FOUND: 'list them: waypost agent list',
   TASK_NOT_FOUND: 'list them: waypost task list',
+  CARD_SIGNATURE: 'give the key that signs it, or another policy, in the member "signatures"',
   RATE_LIMITED: 'wait as long as Retry-After says',
   UNSUPPORTED_MEDIA_TYPE: 'send JSON with Content-Type: application/json',
   PAYLOAD_TOO_LARGE: 'send less',

@@ -21,12 +21,25 @@ export interface AgentRow {
   readonly createdAt: number
   readonly pausedAt: number | null
   readonly pausedReason: string | null
+  /** As `gateway/agents/identity.ts` has it. */
+  readonly identity: unknown
+  /** The same, without the card that waits. */
+  readonly pending: unknown
+  readonly cardProblem: CardProblemRow | null
   readonly provisioned: boolean
 }
 
-const columnsOf = (
+/** Why the last card that was fetched has not been taken. */
+export interface CardProblemRow {
+  readonly code: string
+  readonly reason: string
+  readonly at: number
+}
+
+export const columnsOf = (
   alias: string,
 ) => `${alias}.tenant, ${alias}.name, ${alias}.owner, ${alias}.registration, ${alias}.credentials, ${alias}.card,
+  ${alias}.identity, ${alias}.pending - 'card' as pending, ${alias}.card_problem as "cardProblem",
   ${alias}.paused_reason as "pausedReason", ${alias}.provisioned, (extract(epoch from ${alias}.card_fetched_at) * 1000)::float8 as "cardFetchedAt",
   (extract(epoch from ${alias}.modified_at) * 1000)::float8 as "modifiedAt", (extract(epoch from ${alias}.created_at) * 1000)::float8 as "createdAt",
   (extract(epoch from ${alias}.paused_at) * 1000)::float8 as "pausedAt"`
@@ -91,7 +104,11 @@ with saved as (
   update agents a set registration = $3::text::jsonb, credentials = $4, provisioned = $5,
     modified_at = case when a.registration = $3::text::jsonb then a.modified_at else now() end,
     card = case when a.registration -> 'connector' = $3::text::jsonb -> 'connector' then a.card end,
-    card_fetched_at = case when a.registration -> 'connector' = $3::text::jsonb -> 'connector' then a.card_fetched_at end
+    identity = case when a.registration -> 'connector' = $3::text::jsonb -> 'connector' then a.identity end,
+    pending = case when a.registration -> 'connector' = $3::text::jsonb -> 'connector' then a.pending end,
+    card_problem = null,
+    card_fetched_at = case when a.registration -> 'connector' = $3::text::jsonb -> 'connector'
+      and a.registration -> 'signatures' is not distinct from $3::text::jsonb -> 'signatures' then a.card_fetched_at end
   where a.tenant = $1 and a.name = $2 and (a.owner = $6 or $7::boolean)
   returning a.*
 ), noted as (
@@ -110,22 +127,6 @@ export async function replaceAgent(
   const values = [tenant, name, JSON.stringify(registration), credentials, provisioned, owner, anyOwner]
   return (await db.query<AgentRow>(REPLACE, [...values, ...auditValues(note)]))[0]
 }
-
-const SAVE_CARD: Statement = {
-  name: 'agents.saveCard',
-  write: true,
-  text: `update agents a set card = $3::text::jsonb, card_fetched_at = now(),
-  modified_at = case when a.card = $3::text::jsonb then a.modified_at else now() end
-where a.tenant = $1 and a.name = $2 and a.registration -> 'connector' = $4::text::jsonb
-returning ${columnsOf('a')}`,
-}
-
-/** undefined: the agent is gone, or its address has changed meanwhile. */
-export const saveCard = async (
-  db: Db,
-  { tenant, name, card, connector }: { tenant: string; name: string; card: AgentCard; connector: unknown },
-): Promise<AgentRow | undefined> =>
-  (await db.query<AgentRow>(SAVE_CARD, [tenant, name, JSON.stringify(card), JSON.stringify(connector)]))[0]
 
 const PAUSE: Statement = {
   name: 'agents.pause',

@@ -56,6 +56,8 @@ export interface TaskFacts {
     readonly connector: DestinationKind
     readonly pausedAt: number | null
     readonly pausedReason: string | null
+    /** Its card waits for an operator: since when, and what has changed. */
+    readonly pending: PendingRow | null
   }
   readonly lane?: LaneRow
   /** Waiting deliveries to the agent that come before this task's; counted up to AHEAD_MAX. */
@@ -65,6 +67,11 @@ export interface TaskFacts {
   readonly attempts: readonly AttemptRow[]
   /** More than these were made. */
   readonly truncated: boolean
+}
+
+export interface PendingRow {
+  readonly at: number
+  readonly changes: readonly { readonly what: 'origin' | 'auth' | 'key' }[]
 }
 
 export interface LaneRow {
@@ -85,7 +92,7 @@ const HEAD: Statement = {
   text: `select t.tenant, t.id::text, t.agent, t.caller, t.context_id as "contextId", t.state, t.last_seq as "lastSeq", ${ms('t.status_at', 'statusAt')},
   ${ms('t.created_at', 'createdAt')}, ${ms('t.deadline', 'deadline')}, ${ms('t.cancel_at', 'cancelAt')}, t.upstream_task as "upstreamTask",
   t.upstream_context as "upstreamContext", ${ms('now()', 'now')}, a.name as "agentName", a.registration -> 'connector' ->> 'kind' as connector,
-  ${ms('a.paused_at', 'pausedAt')}, a.paused_reason as "pausedReason", l.destination as lane, ${ms('l.closed_at', 'closedAt')}, l.reason as "laneReason", l.failures,
+  ${ms('a.paused_at', 'pausedAt')}, a.paused_reason as "pausedReason", a.pending - 'card' - 'identity' as pending, l.destination as lane, ${ms('l.closed_at', 'closedAt')}, l.reason as "laneReason", l.failures,
   ${ms('l.probe_at', 'probeAt')}, ${ms('l.seen_at', 'seenAt')},
   coalesce((select count(*)::int from (select 1 from deliveries d join deliveries w on w.tenant = d.tenant and w.destination = d.destination and w.state = 0
      and (w.due_at, w.id) < (d.due_at, d.id) where d.tenant = t.tenant and d.id = t.id and d.state = 0 limit ${AHEAD_MAX}) k), 0) as ahead
@@ -102,6 +109,7 @@ interface HeadRow extends Omit<TaskFacts['head'], 'state'> {
   connector: DestinationKind | null
   pausedAt: number | null
   pausedReason: string | null
+  pending: PendingRow | null
   lane: string | null
   closedAt: number | null
   laneReason: string | null
@@ -146,7 +154,7 @@ function toFacts(row: HeadRow, deliveries: DeliveryRow[], attempts: AttemptRow[]
   const { now, agentName, connector, pausedAt, pausedReason, lane, closedAt, laneReason, failures, probeAt, seenAt } =
     row
   const { tenant, id, agent, caller, contextId, lastSeq, statusAt, createdAt, deadline, cancelAt } = row
-  const { upstreamTask, upstreamContext, ahead } = row
+  const { upstreamTask, upstreamContext, ahead, pending } = row
   const times = { statusAt, createdAt, deadline, cancelAt }
   return {
     head: {
@@ -162,7 +170,7 @@ function toFacts(row: HeadRow, deliveries: DeliveryRow[], attempts: AttemptRow[]
       upstreamContext,
     },
     now,
-    ...(agentName !== null && { agent: { connector: connector ?? 'mailbox', pausedAt, pausedReason } }),
+    ...(agentName !== null && { agent: { connector: connector ?? 'mailbox', pausedAt, pausedReason, pending } }),
     ...(lane !== null && { lane: { closedAt, reason: laneReason, failures: failures ?? 0, probeAt, seenAt } }),
     ahead,
     deliveries,

@@ -54,6 +54,10 @@ export interface DeliveryView {
   readonly probeAt: number | null
   readonly seenAt: number | null
   readonly kind: string
+  /** Nothing goes to the agent for now, because an operator said so or must say something. */
+  readonly held: boolean
+  /** What has changed in its card, if that is why. */
+  readonly changes: readonly { readonly what: 'origin' | 'auth' | 'key' }[] | null
 }
 
 const VIEW: Statement = {
@@ -64,12 +68,14 @@ const VIEW: Statement = {
   case when d.state = 0 then (select count(*)::int from (select 1 from deliveries b where b.tenant = d.tenant and b.destination = d.destination
     and b.state = 0 and b.priority = d.priority and (b.due_at, b.id) < (d.due_at, d.id) limit 1000) x) else 0 end as ahead,
   (extract(epoch from l.closed_at) * 1000)::float8 as "closedAt", (extract(epoch from l.probe_at) * 1000)::float8 as "probeAt",
-  (extract(epoch from l.seen_at) * 1000)::float8 as "seenAt", d.kind
+  (extract(epoch from l.seen_at) * 1000)::float8 as "seenAt", d.kind,
+  a.paused_at is not null or a.pending is not null as held, a.pending -> 'changes' as changes
 from (
   (select * from deliveries where tenant = $1 and id = $2::uuid)
   union all
   (select * from deliveries where tenant = $1 and task_id = $2::uuid and id <> task_id and kind <> 'webhook')
 ) d left join lanes l on l.tenant = d.tenant and l.destination = d.destination
+left join agents a on a.tenant = d.tenant and a.name = substr(d.destination, 7)
 order by d.position desc limit 1`,
 }
 /** The newest message of a task on its way to the agent. */

@@ -200,6 +200,12 @@ export const agents = pgTable(
     credentials: text('credentials'),
     card: jsonb('card'),
     cardFetchedAt: instant('card_fetched_at'),
+    /** What has been seen and approved of who the agent is: origins, security schemes, signing keys. */
+    identity: jsonb('identity'),
+    /** A card that says otherwise, and waits for an operator; until then nothing is delivered. */
+    pending: jsonb('pending'),
+    /** Why the last card that was fetched has not been taken. */
+    cardProblem: jsonb('card_problem'),
     /** When the fronted card last changed. */
     modifiedAt: instant('modified_at').notNull().defaultNow(),
     pausedAt: instant('paused_at'),

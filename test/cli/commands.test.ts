@@ -34,6 +34,7 @@ const SAMPLES: Readonly<Record<string, readonly string[]>> = {
   'agent pause': ['@echo'],
   'agent resume': ['echo'],
   'agent drain': ['echo'],
+  'agent approve': ['echo'],
   'agent rotate-key': ['echo'],
   'agent remove': ['echo', '--yes'],
   'key create': ['--permits', 'send,read'],

@@ -59,6 +59,16 @@ const ILL: readonly (readonly [string, Partial<Scene>, 'warning' | 'failure'])[]
   ['Public address', settings({ host: '0.0.0.0' }), 'warning'],
   ['Public address', settings({ publicUrl: 'http://gw.example.test' }), 'warning'],
   ['Agents', gateway({ agents: { value: [{ name: 'echo', state: 'offline' }] } }), 'warning'],
+  [
+    'Approvals',
+    gateway({ agents: { value: [{ name: 'echo', state: 'pending-approval', pending: { changes: [] } }] } }),
+    'warning',
+  ],
+  [
+    'Approvals',
+    gateway({ agents: { value: [{ name: 'echo', cardProblem: { code: 'CARD_SIGNATURE', reason: 'not signed' } }] } }),
+    'warning',
+  ],
   ['Agent cards', gateway({ cards: { value: [{ name: 'echo', ok: false }] } }), 'failure'],
   [
     'Queue age',

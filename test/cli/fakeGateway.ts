@@ -87,6 +87,7 @@ const CANNED: Readonly<Record<string, unknown>> = {
   'GET /v1/webhooks/attempts': {
     items: [{ delivery: DELIVERY, task: TASK_AT_GATEWAY, sequence: 2, attempt: 1, outcome: 'retry', status: 500 }],
   },
+  'POST /v1/agents/echo/approve': { name: 'echo', state: 'online' },
   'POST /v1/agents/echo/rotate-key': { name: 'echo', token: 'wp_x' },
   'POST /v1/keys': { id: 'k1', key: 'wp_k1_secret', name: 'cli', permits: ['send'] },
   'GET /v1/keys': { items: [{ id: 'k1', name: 'cli', permits: ['send'] }] },

@@ -44,7 +44,7 @@ function facts(
       upstreamContext: null,
     },
     now,
-    agent: { connector: 'a2a', pausedAt: null, pausedReason: null },
+    agent: { connector: 'a2a', pausedAt: null, pausedReason: null, pending: null },
     ahead: 0,
     deliveries: one ? [delivery(one)] : [],
     attempts: [],
@@ -82,7 +82,7 @@ const CASES: [string, TaskFacts, { codes: string[]; next: RegExp; nextAt?: numbe
   ],
   [
     'paused before offline',
-    facts(SUBMITTED, {}, { lane, agent: { connector: 'a2a', pausedAt: now, pausedReason: 'lunch' } }),
+    facts(SUBMITTED, {}, { lane, agent: { connector: 'a2a', pausedAt: now, pausedReason: 'lunch', pending: null } }),
     { codes: ['AGENT_PAUSED'], next: /resumed/, try: ['waypost agent resume echo'] },
   ],
   [
@@ -98,7 +98,7 @@ const CASES: [string, TaskFacts, { codes: string[]; next: RegExp; nextAt?: numbe
   ['in line', facts(SUBMITTED, {}, { ahead: 3 }), { codes: ['IN_LINE'], next: /room/ }],
   [
     'a mailbox',
-    facts(SUBMITTED, {}, { agent: { connector: 'mailbox', pausedAt: null, pausedReason: null } }),
+    facts(SUBMITTED, {}, { agent: { connector: 'mailbox', pausedAt: null, pausedReason: null, pending: null } }),
     { codes: ['NOT_COLLECTED'], next: /asks for work/ },
   ],
   [
@@ -106,7 +106,7 @@ const CASES: [string, TaskFacts, { codes: string[]; next: RegExp; nextAt?: numbe
     facts(
       WORKING,
       { state: 'leased', attempt: 1, leasedUntil: now + 60_000 },
-      { agent: { connector: 'mailbox', pausedAt: null, pausedReason: null } },
+      { agent: { connector: 'mailbox', pausedAt: null, pausedReason: null, pending: null } },
     ),
     { codes: ['IN_HAND'], next: /lease runs out/, nextAt: now + 60_000 },
   ],

@@ -10,10 +10,10 @@ import {
   releaseProvisioned,
   removeAgent,
   replaceAgent,
-  saveCard,
 } from '../../src/store/agents.ts'
 import { listAudit } from '../../src/store/audit.ts'
 import { findKey, type NewKey } from '../../src/store/callers.ts'
+import { saveCard } from '../../src/store/cards.ts'
 import type { Db } from '../../src/store/db.ts'
 import { createOpen } from '../../src/store/tasks.ts'
 import { onBothDrivers } from '../support/bothDrivers.ts'
@@ -79,12 +79,11 @@ onBothDrivers('agents', (db) => {
   test('another registration moves modified_at, the same does not; another address forgets the card', async () => {
     const t = tenant()
     const first = await create(db(), agent(t, 'echo'))
-    await saveCard(db(), {
-      tenant: t,
-      name: 'echo',
-      card: card('Echo'),
-      connector: { kind: 'a2a', url: 'http://a.test/' },
-    })
+    await saveCard(
+      db(),
+      { tenant: t, name: 'echo', connector: { kind: 'a2a', url: 'http://a.test/' }, known: null },
+      { card: card('Echo'), identity: null, settles: false },
+    )
     const carded = await findAgent(db(), t, 'echo')
     expect(carded?.card?.name).toBe('Echo')
     const same = await replaceAgent(db(), agent(t, 'echo'), { anyOwner: false, note: note() })
@@ -100,12 +99,11 @@ onBothDrivers('agents', (db) => {
     const moved = { name: 'echo', connector: { kind: 'a2a', url: 'http://b.test/' } }
     const away = await replaceAgent(db(), agent(t, 'echo', { registration: moved }), { anyOwner: false, note: note() })
     expect(away).toMatchObject({ card: null, cardFetchedAt: null })
-    const late = await saveCard(db(), {
-      tenant: t,
-      name: 'echo',
-      card: card('Old'),
-      connector: { kind: 'a2a', url: 'http://a.test/' },
-    })
+    const late = await saveCard(
+      db(),
+      { tenant: t, name: 'echo', connector: { kind: 'a2a', url: 'http://a.test/' }, known: null },
+      { card: card('Old'), identity: null, settles: false },
+    )
     expect(late).toBeUndefined()
   })
 
@@ -149,12 +147,11 @@ onBothDrivers('agents', (db) => {
       agent(t, 'b-1', { registration: { name: 'b-1', connector: { kind: 'mailbox' }, visibility: 'private' } }),
     )
     await create(db(), agent(t, 'c'))
-    await saveCard(db(), {
-      tenant: t,
-      name: 'c',
-      card: card('See', [{ ...skills[0]!, id: 'sub' }]),
-      connector: { kind: 'a2a', url: 'http://a.test/' },
-    })
+    await saveCard(
+      db(),
+      { tenant: t, name: 'c', connector: { kind: 'a2a', url: 'http://a.test/' }, known: null },
+      { card: card('See', [{ ...skills[0]!, id: 'sub' }]), identity: null, settles: false },
+    )
     const names = async (query: object) =>
       (await listAgents(db(), { tenant: t, limit: 10, ...query })).map(({ name }) => name)
     expect(await names({})).toEqual(['adder', 'b-1', 'c'])

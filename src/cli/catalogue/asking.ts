@@ -26,6 +26,12 @@ export const ASKING = {
     'list the keys',
     'waypost key list',
   ),
+  WAYPOST_ERR_CARD_SIGNATURE: page(
+    "the agent's card is not signed by a key that is trusted for it, or something in it was changed after it was signed",
+    'the agent is not registered, or goes on with the last card that was good; what is owed to it waits',
+    "give the right keys in the registration's member `signatures`, or ask whoever runs the agent",
+    'waypost agent show <name>',
+  ),
   WAYPOST_ERR_PERMISSION_DENIED: page(
     'your key does not permit this',
     'nothing happened',

@@ -1,4 +1,4 @@
-/** `agent add|list|show|probe|pause|resume|drain|remove`: one management route each. */
+/** `agent add|list|show|probe|pause|resume|approve|drain|remove`: one management route each. */
 import { readFileSync } from 'node:fs'
 import { resolveAgent } from '../agentRef.ts'
 import { CliError, usage } from '../errors.ts'
@@ -52,11 +52,46 @@ export const verb =
 export const add: Run = async (call) =>
   told(await call.gateway.send('POST', '/v1/agents', await registration(call)), call)
 
-function told(answer: unknown, call: Invocation): number {
+/** What is approved is what is shown here, or was looked at before: a card that changes again in between is not. */
+export const approve: Run = async (call) => {
+  const { pending } = (await call.gateway.get(path(call.args[0]))) as AgentRecord
+  const change = call.option('change') ?? pending?.change
+  const answer = await call.gateway.send('POST', `${path(call.args[0])}/approve`, change ? { change } : {})
   if (call.out.json) call.out.document(answer)
-  else recordFields(answer, call)
+  else {
+    if (pending) call.out.fields(changeFields(pending))
+    call.out.fields([['Approved', call.args[0]]])
+  }
   return 0
 }
+
+function told(answer: unknown, call: Invocation): number {
+  if (call.out.json) call.out.document(answer)
+  else {
+    const { pending, ...record } = answer as AgentRecord
+    recordFields(record, call)
+    if (pending) {
+      call.out.fields(changeFields(pending))
+      call.out.note(`nothing is delivered until you approve: ${call.program} agent approve ${record.name}`)
+    }
+  }
+  return 0
+}
+
+const CHANGED: Readonly<Record<string, string>> = {
+  origin: 'Changed address',
+  auth: 'Changed authentication',
+  key: 'Changed signing key',
+}
+
+/** Old → new, a line each. */
+const changeFields = ({ change, changes = [] }: NonNullable<AgentRecord['pending']>): [string, string][] => [
+  ...changes.map(({ what = '', from = [], to = [] }): [string, string] => [
+    CHANGED[what] ?? what,
+    `${from.join(', ') || 'none'} → ${to.join(', ') || 'none'}`,
+  ]),
+  ['Change', change ?? ''],
+]
 
 /** The registration document: a file as it is, or made of the address and the flags. */
 async function registration(call: Invocation): Promise<Record<string, unknown>> {

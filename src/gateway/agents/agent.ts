@@ -1,7 +1,8 @@
 /** What the gateway knows of an agent: the registered document, its policy with every default filled in, the upstream's card. */
 import type { AgentCard } from '../../a2a/agentCard.ts'
 import { LIMITS } from '../../limits.ts'
-import type { AgentRow } from '../../store/agents.ts'
+import type { AgentRow, CardProblemRow } from '../../store/agents.ts'
+import { changedText, type Identity, type Pending } from './identity.ts'
 import type { Connector, Registration } from './registration.ts'
 
 export type { Connector, Registration } from './registration.ts'
@@ -33,8 +34,14 @@ export interface Agent {
   /** When the fronted card last changed. */
   readonly modifiedAt: Date
   readonly createdAt: Date
+  /** Since when nothing is delivered, by an operator's word or because its card waits for one. */
   readonly pausedAt?: Date
   readonly pausedReason?: string
+  /** What has been seen of it and approved. */
+  readonly identity?: Identity
+  /** Its card has changed in a way that an operator must look at: till then it is held like one that is paused. */
+  readonly pending?: Pending
+  readonly cardProblem?: CardProblemRow
   /** It comes from a file in the folder of cards, which is the place to change it. */
   readonly provisioned: boolean
   /** Its lane: `agent:<name>`. */
@@ -97,8 +104,22 @@ export function toAgent(row: AgentRow): Agent {
     destination: destinationOf(row.name),
     ...(row.card && { card: row.card }),
     ...(row.cardFetchedAt !== null && { cardFetchedAt: new Date(row.cardFetchedAt) }),
-    ...(row.pausedAt !== null && { pausedAt: new Date(row.pausedAt) }),
-    ...(row.pausedReason !== null && { pausedReason: row.pausedReason }),
+    ...heldBack(row),
+    ...(row.identity !== null && { identity: row.identity as Identity }),
+    ...(row.pending !== null && { pending: row.pending as Pending }),
+    ...(row.cardProblem !== null && { cardProblem: row.cardProblem }),
     ...(row.credentials !== null && { credentials: row.credentials }),
   }
+}
+
+/** What callers may be told of it as well; what has changed is for who may change the agent. */
+export const waitsText = (pending: { readonly changes: Parameters<typeof changedText>[0] }): string =>
+  `its card has changed (${changedText(pending.changes)}) and waits for an operator's approval`
+
+function heldBack(row: AgentRow): Pick<Agent, 'pausedAt' | 'pausedReason'> {
+  const pending = row.pending as Pending | null
+  if (row.pausedAt === null && pending === null) return {}
+  const since = row.pausedAt ?? pending?.at ?? 0
+  const reason = row.pausedReason ?? (pending ? waitsText(pending) : null)
+  return { pausedAt: new Date(since), ...(reason !== null && { pausedReason: reason }) }
 }

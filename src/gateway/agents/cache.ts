@@ -14,6 +14,8 @@ export interface AgentCache {
 export interface CacheTools {
   readonly db: Db
   readonly clock: Clock
+  /** What is remembered of an agent; default: all that is stored. */
+  readonly admit?: (agent: Agent) => Agent
   readonly limits?: Partial<Pick<Limits, 'agentCacheMs' | 'agentCacheMax'>>
 }
 
@@ -23,12 +25,12 @@ interface Entry {
   readonly agent: Promise<Agent | undefined>
 }
 
-export function createAgentCache({ db, clock, limits }: CacheTools): AgentCache {
+export function createAgentCache({ db, clock, admit = (agent) => agent, limits }: CacheTools): AgentCache {
   const { agentCacheMs, agentCacheMax } = { ...LIMITS, ...limits }
   const entries = new Map<string, Entry>()
 
   function load(key: string, tenant: string, name: string): Promise<Agent | undefined> {
-    const agent = findAgent(db, tenant, name).then((row) => row && toAgent(row))
+    const agent = findAgent(db, tenant, name).then((row) => row && admit(toAgent(row)))
     const entry = { until: clock.elapsed() + agentCacheMs, agent }
     entries.delete(key)
     entries.set(key, entry)

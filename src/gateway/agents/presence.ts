@@ -2,7 +2,7 @@
 import type { QueueRow } from '../../store/queues.ts'
 import type { Agent } from './agent.ts'
 
-export type PresenceState = 'online' | 'offline' | 'paused' | 'unknown'
+export type PresenceState = 'online' | 'offline' | 'paused' | 'pending-approval' | 'unknown'
 
 export interface Presence {
   readonly state: PresenceState
@@ -19,13 +19,13 @@ const COLLECTOR_SILENCE_MS = 90_000
 
 /** Pure: the agent, what the store knows of its lane, and the database's now (milliseconds) in it. */
 export function presenceOf(
-  agent: Pick<Agent, 'connector' | 'pausedAt' | 'pausedReason'>,
+  agent: Pick<Agent, 'connector' | 'pausedAt' | 'pausedReason' | 'pending'>,
   lane: QueueRow | undefined,
 ): Presence {
   const seen = lane?.seenAt != null ? { lastSeenAt: new Date(lane.seenAt) } : {}
   if (agent.pausedAt) {
     return {
-      state: 'paused',
+      state: agent.pending ? 'pending-approval' : 'paused',
       since: agent.pausedAt,
       ...seen,
       ...(agent.pausedReason !== undefined && { reason: agent.pausedReason }),

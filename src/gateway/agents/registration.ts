@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { AgentExtension, AgentSkill } from '../../a2a/agentCard.ts'
 import { A2AError, type FieldViolation } from '../../a2a/errors.ts'
 import { LIMITS } from '../../limits.ts'
+import { Signatures } from './signatures.ts'
 
 /** Case-folded before it is checked; ASCII only, so that no name can look like another (SR-45). */
 export const AGENT_NAME = /^[a-z0-9][a-z0-9\-_.]{0,62}$/
@@ -117,6 +118,7 @@ export const Registration = z.strictObject({
   credentials: Credentials.optional(),
   visibility: z.enum(['public', 'private']).optional(),
   access: z.enum(['keys', 'anonymous']).optional(),
+  signatures: Signatures.optional(),
 })
 /** What is kept: the document without its credentials. */
 export type Registration = Omit<z.infer<typeof Registration>, 'credentials' | '$schema' | 'connector'> & {
@@ -135,6 +137,7 @@ const KNOWN: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^credentials$/, ['header', 'value', 'scheme', 'token']],
   [/^backoff$/, ['firstMs', 'longestMs']],
   [/^provider$/, ['url', 'organization']],
+  [/^signatures$/, Object.keys(Signatures.shape)],
   [/^skills\.\d+$/, Object.keys(skill.shape)],
 ]
 

@@ -6,34 +6,27 @@
  */
 import { A2AError } from '../../a2a/errors.ts'
 import type { HappeningSignals } from '../../happenings.ts'
-import { LIMITS, type Limits } from '../../limits.ts'
+import type { Limits } from '../../limits.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Seal } from '../../platform/seal.ts'
-import type { AgentTarget, Caller, FetchCard } from '../../ports.ts'
+import type { AgentTarget, Caller, FetchCard, SignatureRules } from '../../ports.ts'
 import * as store from '../../store/agents.ts'
-import { rotateAgentKey } from '../../store/callers.ts'
 import type { Db } from '../../store/db.ts'
 import { type Agent, credentialsPlace, toAgent } from './agent.ts'
 import { createAgentCache } from './cache.ts'
-import { type CardAnswer, createCards } from './cards.ts'
+import { type CardAnswer, createCards, type FetchOptions } from './cards.ts'
 import { type CardProblem, readCards } from './provision.ts'
-import { type Credentials, type ParsedRegistration, parseRegistration } from './registration.ts'
-import {
-  createRegister,
-  headerOf,
-  mayChange,
-  type NewAgentKey,
-  noteOf,
-  type Register,
-  type Registered,
-  wrong,
-} from './writes.ts'
+import { type Credentials, parseRegistration } from './registration.ts'
+import { NO_RULES, rulesFor } from './signatures.ts'
+import { createCardRefusal, type Rules, withTrustedCard } from './trust.ts'
+import { assertNoCommand, createVerbs, type Verbs } from './verbs.ts'
+import { createRegister, headerOf, type NewAgentKey, noteOf, type Register, type Registered } from './writes.ts'
 
 export type { CardAnswer } from './cards.ts'
 export type { CardProblem } from './provision.ts'
 export type { NewAgentKey, Registered } from './writes.ts'
 
-export interface Agents {
+export interface Agents extends Verbs {
   /** undefined: there is no such agent in this tenant. The name is case-folded. */
   find(tenant: string, name: string): Promise<Agent | undefined>
   /** With unsealed credential headers. Throws a SealError when they were stored under another master key. */
@@ -41,18 +34,9 @@ export interface Agents {
   /** The agent with a card that is fresh, or as fresh as can be had; other kinds than a2a are ready as they are. */
   ensureCard(agent: Agent, signal: AbortSignal): Promise<CardAnswer>
   /** Asks for the card whatever is known. */
-  probe(agent: Agent, signal: AbortSignal): Promise<CardAnswer>
+  probe(agent: Agent, signal: AbortSignal, options?: FetchOptions): Promise<CardAnswer>
   /** Idempotent for the owner. Throws INVALID_PARAMS, CONFLICT, PERMISSION_DENIED, CONFIG_LIMIT. */
   register(document: unknown, by: Caller): Promise<Registered>
-  /** JSON merge patch (RFC 7396) of the registration: null brings a default back. */
-  patch(name: string, changes: Readonly<Record<string, unknown>>, by: Caller): Promise<Agent>
-  /** Throws CONFLICT when something is still owed to it, unless `force`. Its token ends with it. */
-  remove(name: string, by: Caller, options?: { force?: boolean }): Promise<void>
-  /** Deliveries stay in the queue and are not sent until `resume`. */
-  pause(name: string, reason: string | undefined, by: Caller): Promise<Agent>
-  resume(name: string, by: Caller): Promise<Agent>
-  /** A new token in place of a mailbox's older ones. */
-  rotateToken(name: string, by: Caller): Promise<string>
   list(filter: store.AgentQuery): Promise<Agent[]>
   /** Registers what the folder holds, in the name of `by`. What is wrong with a file is told, never thrown. */
   provision(folder: string, by: Caller): Promise<{ agents: readonly Agent[]; problems: readonly CardProblem[] }>
@@ -65,6 +49,8 @@ export interface AgentsTools {
   /** Why this URL may not be called, or undefined. */
   readonly checkUrl: (url: string) => string | undefined
   readonly newAgentKey: NewAgentKey
+  /** Whose signatures count where a registration does not say; default: nobody's are looked at. */
+  readonly signatures?: SignatureRules
   readonly clock: Clock
   readonly signals: HappeningSignals
   readonly limits?: Partial<Pick<Limits, 'agentCacheMs' | 'agentCacheMax' | 'agentsPerTenantMax'>>
@@ -72,8 +58,10 @@ export interface AgentsTools {
 
 export function createAgents(tools: AgentsTools): Agents {
   const { db, signals } = tools
-  const cache = createAgentCache(tools)
-  const target = createTarget(tools.seal)
+  const { signatures = NO_RULES } = tools
+  const rules = ({ registration }: Pick<Agent, 'registration'>) => rulesFor(registration.signatures, signatures)
+  const cache = createAgentCache({ ...tools, admit: (agent) => withTrustedCard(agent, rules(agent)) })
+  const target = createTarget(tools.seal, rules)
 
   function changed(agent: Agent, what: string, by: string): Agent {
     cache.forget(agent.tenant, agent.name)
@@ -83,20 +71,22 @@ export function createAgents(tools: AgentsTools): Agents {
   const cards = createCards({
     ...tools,
     target,
+    rules,
     onStored: (agent, differs) => {
       cache.forget(agent.tenant, agent.name)
       if (differs) changed(agent, 'card', agent.destination)
     },
   })
-  const register = createRegister({ ...tools, changed })
+  const cardRefusal = createCardRefusal(tools.fetchCard, rules)
+  const register = createRegister({ ...tools, changed, cardRefusal })
   const verbs = createVerbs({ ...tools, changed, register })
 
   return {
     find: cache.find,
     target,
     ensureCard: cards.ensure,
-    async probe(agent, signal) {
-      return agent.connector.kind === 'a2a' ? cards.fetch(agent, signal) : { kind: 'ready', agent }
+    async probe(agent, signal, options) {
+      return agent.connector.kind === 'a2a' ? cards.fetch(agent, signal, options) : { kind: 'ready', agent }
     },
     async register(document, by) {
       const parsed = parseRegistration(document)
@@ -109,111 +99,25 @@ export function createAgents(tools: AgentsTools): Agents {
   }
 }
 
-function createTarget(seal: Seal): Agents['target'] {
+function createTarget(seal: Seal, rules: Rules): Agents['target'] {
   const known = new WeakMap<Agent, AgentTarget>()
   return (agent) => {
     const made = known.get(agent)
     if (made) return made
-    const { tenant, name, connector, card, credentials } = agent
+    const { tenant, name, connector, card, credentials, identity } = agent
     const url = 'url' in connector ? (connector.url ?? '') : ''
     const headers = credentials
       ? headerOf(JSON.parse(seal.open(credentials, credentialsPlace(tenant, name))) as Credentials)
       : {}
-    const target = { tenant, name, url, headers, ...(card && { card }) }
+    const origins = identity?.approved ?? []
+    const target = {
+      ...{ tenant, name, url, headers, signatures: rules(agent) },
+      ...(card && { card }),
+      ...(origins.length > 0 && { origins }),
+    }
     known.set(agent, target)
     return target
   }
-}
-
-/** Starting a program on this machine is for whoever can write its files, not for whoever has a key. */
-function assertNoCommand({ registration: { connector } }: ParsedRegistration): void {
-  if (connector.kind === 'mcp' && connector.command)
-    throw wrong('connector.command', 'starts a program: only a file in the folder of cards may say so')
-}
-
-const unknownAgent = (name: string): A2AError =>
-  new A2AError('AGENT_NOT_FOUND', `there is no agent "${name.slice(0, LIMITS.echoCharsMax)}"`)
-
-interface VerbTools extends AgentsTools {
-  readonly changed: (agent: Agent, what: string, by: string) => Agent
-  readonly register: Register
-}
-
-function createVerbs(tools: VerbTools): Pick<Agents, 'patch' | 'remove' | 'pause' | 'resume' | 'rotateToken'> {
-  const { db, changed, register } = tools
-
-  /** The agent as it is now, if this caller may change it. */
-  async function owned(name: string, by: Caller): Promise<Agent> {
-    const row = await store.findAgent(db, by.tenant, name.toLowerCase())
-    if (!row) throw unknownAgent(name)
-    const agent = toAgent(row)
-    if (!mayChange(agent, by)) throw new A2AError('PERMISSION_DENIED', `${agent.name} is another owner's`)
-    return agent
-  }
-
-  async function setPaused(agent: Agent, paused: boolean, reason: string | undefined, by: Caller): Promise<Agent> {
-    const what = paused ? 'paused' : 'resumed'
-    const note = noteOf(by, `agent.${what}`, agent.name, reason === undefined ? undefined : { reason })
-    const row = await store.pauseAgent(db, { ...agent, paused, reason: paused ? (reason ?? null) : null }, note)
-    if (!row) throw unknownAgent(agent.name)
-    return changed(toAgent(row), what, by.id)
-  }
-
-  return {
-    async patch(name, changes, by) {
-      const agent = await owned(name, by)
-      const parsed = parseRegistration(mergePatch(agent.registration, changes))
-      assertNoCommand(parsed)
-      if (parsed.registration.name !== agent.name) throw wrong('name', 'an agent keeps its name')
-      const keep = 'credentials' in changes ? undefined : agent.credentials
-      if (keep && originOf(agent.connector) !== originOf(parsed.registration.connector))
-        throw wrong('credentials', 'the new address is another host: give its credentials, or null')
-      return (await register(parsed, { by, provisioned: false, ...(keep && { keep }) })).agent
-    },
-    async remove(name, by, { force = false } = {}) {
-      const agent = await owned(name, by)
-      if (agent.provisioned)
-        throw new A2AError(
-          'CONFLICT',
-          `${agent.name} comes from a file in the folder of cards: delete it there, and start again`,
-        )
-      const note = noteOf(by, 'agent.removed', agent.name, { force })
-      if (
-        !(await store.removeAgent(db, { ...agent, force }, note)) &&
-        (await store.findAgent(db, agent.tenant, agent.name))
-      )
-        throw new A2AError(
-          'CONFLICT',
-          `${agent.name} is still owed deliveries: let them finish, or remove it with force`,
-        )
-      changed(agent, 'removed', by.id)
-    },
-    pause: async (name, reason, by) => setPaused(await owned(name, by), true, reason, by),
-    resume: async (name, by) => setPaused(await owned(name, by), false, undefined, by),
-    async rotateToken(name, by) {
-      const agent = await owned(name, by)
-      if (agent.connector.kind !== 'mailbox') throw wrong('connector', 'only a mailbox has a token')
-      const { token, key } = tools.newAgentKey({ tenant: agent.tenant, name: agent.name, by: by.id })
-      const note = noteOf(by, 'agent.tokenRotated', agent.name, { key: key.id })
-      if (!(await rotateAgentKey(db, key, note))) throw unknownAgent(agent.name)
-      changed(agent, 'token', by.id)
-      return token
-    },
-  }
-}
-
-const originOf = (connector: Agent['connector']): string =>
-  'url' in connector && connector.url !== undefined ? new URL(connector.url).origin : connector.kind
-
-/** RFC 7396. */
-function mergePatch(target: unknown, patch: unknown): unknown {
-  if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch
-  const merged = new Map(Object.entries(typeof target === 'object' && target !== null ? target : {}))
-  for (const [name, value] of Object.entries(patch)) {
-    if (value === null) merged.delete(name)
-    else merged.set(name, mergePatch(merged.get(name), value))
-  }
-  return Object.fromEntries(merged)
 }
 
 async function provision(

@@ -28,6 +28,8 @@ export interface WriteTools {
   /** Why this URL may not be called, or undefined. */
   readonly checkUrl: (url: string) => string | undefined
   readonly newAgentKey: NewAgentKey
+  /** Why the agent may not be registered, if its card can be had now and its signatures are not as they must be. */
+  readonly cardRefusal?: (parsed: ParsedRegistration, tenant: string) => Promise<string | undefined>
   readonly limits?: Partial<Pick<Limits, 'agentsPerTenantMax'>>
   /** Tells the others, and answers the agent. */
   readonly changed: (agent: Agent, what: string, by: string) => Agent
@@ -100,9 +102,9 @@ export function createRegister(tools: WriteTools): Register {
     return { created: false, agent: changed(toAgent(row), 'changed', by.id) }
   }
 
-  return async (parsed, as) => {
-    const { by } = as
-    const { name, connector } = parsed.registration
+  return async (document, as) => {
+    const { by, provisioned } = as
+    const { name, connector } = document.registration
     assertMayRegister(name, connector, by)
     const refusal = 'url' in connector && connector.url !== undefined ? tools.checkUrl(connector.url) : undefined
     if (refusal) throw wrong('connector.url', refusal)
@@ -111,13 +113,31 @@ export function createRegister(tools: WriteTools): Register {
       return row && toAgent(row)
     }
     const known = await find()
+    const parsed = provisioned ? document : withSignatures(document, known, by)
+    if (known && !mayChange(known, by)) throw taken(name)
+    // At a start nobody waits for other machines: what is wrong with a card is seen when it is fetched.
+    const unsigned = provisioned ? undefined : await tools.cardRefusal?.(parsed, by.tenant)
+    if (unsigned) throw new A2AError('CARD_SIGNATURE', unsigned)
     const created = known ? undefined : await create(parsed, as)
     if (created) return created
     const twin = known ?? (await find())
     if (!twin) throw new A2AError('CONFIG_LIMIT', `there is room for ${agentsMax} agents, and they are all there`)
-    if (!mayChange(twin, by)) throw new A2AError('CONFLICT', `the name "${name}" is taken by another owner`)
+    if (!mayChange(twin, by)) throw taken(name)
     return replace(twin, parsed, as)
   }
+}
+
+const taken = (name: string): A2AError => new A2AError('CONFLICT', `the name "${name}" is taken by another owner`)
+
+/** Whose signatures count is an operator's to say; what he has said stays when the owner registers again. */
+function withSignatures(parsed: ParsedRegistration, known: Agent | undefined, by: Caller): ParsedRegistration {
+  if (isOperator(by)) return parsed
+  const [before, given] = [known?.registration.signatures, parsed.registration.signatures]
+  if (given !== undefined && canonicalJson(given) !== canonicalJson(before ?? null))
+    throw new A2AError('PERMISSION_DENIED', 'signatures: only an operator says whose signatures count', {
+      metadata: { permit: 'operator' },
+    })
+  return before === undefined ? parsed : { ...parsed, registration: { ...parsed.registration, signatures: before } }
 }
 
 /** A new seal only for new credentials, so that registering the same again changes nothing. */

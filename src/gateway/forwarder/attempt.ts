@@ -7,6 +7,7 @@ import { decide, type Verdict } from '../../delivery.ts'
 import { chance } from '../../platform/ids.ts'
 import type { Leased, MessageLoad } from '../../store/deliveries.ts'
 import { stateOf } from '../../store/tasks.ts'
+import { waitsText } from '../agents/agent.ts'
 import { backoffMs } from '../deliveries/backoff.ts'
 import { gatewayStatus } from '../tasks/facts.ts'
 import { readRequest } from '../tasks/request.ts'
@@ -58,7 +59,10 @@ async function findRecipient(attempt: Attempt, { agents }: AttemptTools): Promis
   if (isTerminal(stateOf(load.state))) return { ...attempt, outcome: { kind: 'superseded' } }
   const agent = await agents.find(leased.tenant, load.agent)
   if (!agent) return { ...attempt, verdict: refused('REJECTED', 'the agent is no longer registered', false) }
-  if (agent.pausedAt) return { ...attempt, agent, verdict: refused('STOPPED', 'the agent is paused', true, PAUSED_MS) }
+  if (agent.pausedAt) {
+    const why = agent.pending ? waitsText(agent.pending) : 'the agent is paused'
+    return { ...attempt, agent, verdict: refused('STOPPED', why, true, PAUSED_MS) }
+  }
   return { ...attempt, agent }
 }
 

@@ -163,7 +163,7 @@ function healthOf(verdict: Verdict | undefined): LaneResult['health'] {
   if (!verdict) return undefined
   if (verdict.kind === 'accepted') return 'good'
   if (verdict.kind === 'unknown') return 'bad'
-  if (verdict.code === 'UNREACHABLE') return 'unreachable'
+  if (verdict.code === 'UNREACHABLE' || verdict.code === 'CARD_SIGNATURE') return 'unreachable'
   // Nonsense spoils its own task; whoever says it is there, and may make sense to others.
   if (verdict.code === 'STOPPED' || verdict.code === 'INVALID_AGENT_RESPONSE' || verdict.code === 'EGRESS_BLOCKED')
     return undefined

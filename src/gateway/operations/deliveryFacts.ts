@@ -2,7 +2,7 @@
 import { DELIVERY_STATES } from '../../delivery.ts'
 import { LIMITS } from '../../limits.ts'
 import { type DeliveryView, viewDelivery } from '../../store/lanes.ts'
-import type { Agent } from '../agents/agent.ts'
+import { type Agent, waitsText } from '../agents/agent.ts'
 import type { DeliveryFacts } from '../tasks/facts.ts'
 import type { OpenedTask } from '../tasks/open.ts'
 import type { OperationTools } from './tools.ts'
@@ -18,17 +18,22 @@ export async function deliveryFacts(
   const view = await viewDelivery(db, tenant, taskId)
   if (!view) return undefined
   const waiting = view.state === 0
-  const nextAttemptAt = waiting ? iso(view.closedAt === null ? view.dueAt : view.probeAt) : undefined
+  const nextAttemptAt = waiting && !view.held ? iso(view.closedAt === null ? view.dueAt : view.probeAt) : undefined
   const expiresAt = waiting ? iso(view.expiresAt) : undefined
   return {
     delivery: DELIVERY_STATES[view.state] ?? 'waiting',
     attempt: view.attempt,
     ...(nextAttemptAt && { nextAttemptAt }),
     ...(waiting && { position: view.ahead + 1 }),
-    recipient: isThere(view, now().getTime()) ? 'online' : 'offline',
+    recipient: view.held ? 'paused' : isThere(view, now().getTime()) ? 'online' : 'offline',
     ...(expiresAt && { expiresAt }),
-    ...(view.reason && { reason: view.reason }),
+    ...reasonOf(view, waiting),
   }
+}
+
+function reasonOf({ changes, reason }: DeliveryView, waiting: boolean): { reason?: string } {
+  const said = waiting && changes ? waitsText({ changes }) : reason
+  return said ? { reason: said } : {}
 }
 
 /** An agent that collects was there within the last minute, or it is away; any other is there unless its lane is closed. */
@@ -55,5 +60,6 @@ export function freshFacts(
       recipient: agent.pausedAt ? 'paused' : delivering.isClosed(tenant, destination) ? 'offline' : 'online',
     }),
     expiresAt,
+    ...(agent.pending && { reason: waitsText(agent.pending) }),
   }
 }

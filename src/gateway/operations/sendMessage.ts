@@ -8,7 +8,7 @@ import { isInterrupted, isTerminal, type Message, type Task } from '../../a2a/ta
 import { LIMITS } from '../../limits.ts'
 import type { EventStream, StreamEntry } from '../../ports.ts'
 import { findTask, type TaskHead } from '../../store/tasks.ts'
-import type { Agent } from '../agents/agent.ts'
+import { type Agent, waitsText } from '../agents/agent.ts'
 import { answerMessage, loneMessage, withFacts } from '../tasks/facts.ts'
 import { continueTask, type OpenedTask, openTask, type Recipient } from '../tasks/open.ts'
 import { createStream } from '../tasks/subscribe.ts'
@@ -158,6 +158,8 @@ function checkQueue(agent: Agent, { delivering, queuePerAgentMax }: OperationToo
       retryAfterSeconds: 5,
     })
   }
+  if (agent.pending && agent.policy.whenOffline === 'reject')
+    throw new A2AError('AGENT_UNAVAILABLE', waitsText(agent.pending), { retryAfterSeconds: 60 })
   if (delivering.depth(agent.tenant, agent.destination) >= queuePerAgentMax) {
     throw new A2AError('QUEUE_FULL', `more than ${queuePerAgentMax} messages are waiting for this agent`, {
       retryAfterSeconds: 30,

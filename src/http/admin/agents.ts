@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { A2AError } from '../../a2a/errors.ts'
 import type { Agent } from '../../gateway/agents/agent.ts'
-import { type Presence, presenceOf } from '../../gateway/agents/presence.ts'
+import { presenceOf } from '../../gateway/agents/presence.ts'
 import { isVisible } from '../../gateway/agents/present.ts'
 import type { Agents } from '../../gateway/agents/registry.ts'
 import { mayChange } from '../../gateway/agents/writes.ts'
@@ -11,7 +11,8 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Caller } from '../../ports.ts'
 import type { Db } from '../../store/db.ts'
 import { type QueueRow, readQueues } from '../../store/queues.ts'
-import { type Access, checked, type Face, type FaceContext, jsonBody, newFace, PAGE, pageOf, times } from '../face.ts'
+import { type Access, checked, type Face, type FaceContext, jsonBody, newFace, PAGE, pageOf } from '../face.ts'
+import { createLook, type Look, placesOf, show } from './agentView.ts'
 
 export interface AgentRoutesTools {
   readonly agents: Agents
@@ -44,6 +45,8 @@ const SEARCH = z.strictObject({
 const REGISTER_QUERY = z.strictObject({ format: z.enum(['json', 'env']).optional() })
 const REMOVE_QUERY = z.strictObject({ force: flag.optional() })
 const PAUSE = z.strictObject({ reason: z.string().max(500).optional() })
+/** `change`: the one that was looked at, as `pending.change` names it. */
+const APPROVE = z.strictObject({ change: z.string().max(64).optional() })
 const DRAIN = PAUSE.extend({ waitSeconds: z.number().min(0).max(DRAIN_WAIT_MAX_SECONDS).default(25) })
 
 export function agentRoutes(tools: AgentRoutesTools): Face {
@@ -106,8 +109,6 @@ export function agentRoutes(tools: AgentRoutesTools): Face {
   return face
 }
 
-type Look = (agent: Agent, by: Caller, whole?: boolean) => Promise<object>
-
 function addVerbs(face: Face, tools: AgentRoutesTools, look: Look): void {
   const { agents, access, wake, db, clock } = tools
 
@@ -115,7 +116,7 @@ function addVerbs(face: Face, tools: AgentRoutesTools, look: Look): void {
     const by = await access.require(context)
     const agent = changeable(await visible(context, by, agents), by)
     const began = clock.elapsed()
-    const answer = await agents.probe(agent, context.req.raw.signal)
+    const answer = await agents.probe(agent, context.req.raw.signal, { settles: by.permits.has('operator') })
     const ms = Math.round(clock.elapsed() - began)
     if (answer.kind === 'ready') wake(agent.tenant, agent.destination)
     const { verdict } = answer.kind === 'failed' ? answer : { verdict: undefined }
@@ -141,6 +142,14 @@ function addVerbs(face: Face, tools: AgentRoutesTools, look: Look): void {
   face.post('/v1/agents/:agent/resume', async (context) => {
     const by = await access.require(context)
     const agent = await agents.resume(context.req.param('agent'), by)
+    wake(agent.tenant, agent.destination)
+    return context.json(await look(agent, by))
+  })
+
+  face.post('/v1/agents/:agent/approve', async (context) => {
+    const by = await access.require(context, 'operator')
+    const { change } = checked(APPROVE, await jsonBody(context))
+    const agent = await agents.approve(context.req.param('agent'), change, by)
     wake(agent.tenant, agent.destination)
     return context.json(await look(agent, by))
   })
@@ -222,62 +231,4 @@ async function search(
     if (listed.length < fetch || found.length >= fetch) break
   }
   return found.slice(0, fetch)
-}
-
-function createLook({ db, publicUrl }: AgentRoutesTools): Look {
-  return async (agent, by, whole = false) => {
-    const [lane] = await readQueues(db, agent.tenant, [agent.destination])
-    const shown = show(agent, lane, by, publicUrl())
-    if (!whole || !mayChange(agent, by)) return shown
-    return {
-      ...shown,
-      policy: agent.policy,
-      registration: agent.registration,
-      hasCredentials: agent.credentials !== undefined,
-    }
-  }
-}
-
-const placesOf = (agent: Agent, publicUrl: string) => {
-  const url = `${publicUrl}/agents/${agent.name}/`
-  return { address: `${agent.name}@${new URL(publicUrl).host}`, url, card: `${url}.well-known/agent-card.json` }
-}
-
-const presenceMembers = ({ state, reason, since, lastSeenAt, probeAt }: Presence) => ({
-  state,
-  ...(reason !== undefined && { reason }),
-  ...times({ since, lastSeenAt, nextProbeAt: probeAt }),
-})
-
-/** One agent as everybody of the tenant sees it; its address and owner are for those who may change it. */
-function show(agent: Agent, lane: QueueRow | undefined, by: Caller, publicUrl: string): object {
-  const { connector, card, registration } = agent
-  const description = card?.description ?? registration.description
-  const skills = (card?.skills ?? registration.skills ?? []).map(({ id, name, tags }) => ({
-    id,
-    name: name ?? id,
-    tags: tags ?? [],
-  }))
-  const own = mayChange(agent, by)
-  return {
-    name: agent.name,
-    ...presenceMembers(presenceOf(agent, lane)),
-    connector: own ? connector : { kind: connector.kind },
-    ...(description !== undefined && { description }),
-    skills,
-    queued: lane?.waiting ?? 0,
-    running: lane?.leased ?? 0,
-    ...times({ oldestAt: lane?.oldestAt }),
-    ...placesOf(agent, publicUrl),
-    visibility: agent.policy.visibility,
-    access: agent.policy.access,
-    provisioned: agent.provisioned,
-    ...(own && { owner: agent.owner }),
-    ...times({
-      createdAt: agent.createdAt,
-      modifiedAt: agent.modifiedAt,
-      cardFetchedAt: agent.cardFetchedAt,
-      pausedAt: agent.pausedAt,
-    }),
-  }
 }

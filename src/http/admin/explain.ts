@@ -1,5 +1,6 @@
 /** Why a task is where it is, and what comes next: sentences in order of importance, from facts alone. Pure. */
 import { isInterrupted, isTerminal } from '../../a2a/tasks.ts'
+import { waitsText } from '../../gateway/agents/agent.ts'
 import { AHEAD_MAX, type AttemptRow, type DeliveryRow, type TaskFacts } from '../../store/inspect.ts'
 import { iso } from '../face.ts'
 
@@ -171,6 +172,18 @@ function waiting(facts: TaskFacts, delivery: DeliveryRow): Finding {
     return {
       reasons: [{ code: 'AGENT_GONE', text: `there is no agent "${name}" any more` }, ...failure],
       next: 'nothing until it is registered again',
+    }
+  if (agent.pending)
+    return {
+      reasons: [
+        {
+          code: 'AGENT_PENDING_APPROVAL',
+          text: `the agent "${name}" is held since ${iso(agent.pending.at)}: ${waitsText(agent.pending)}`,
+        },
+        ...failure,
+      ],
+      next: 'goes on when an operator has approved the card',
+      try: [`waypost agent show ${name}`, `waypost agent approve ${name}`],
     }
   if (agent.pausedAt !== null) {
     const why = agent.pausedReason ? `: ${agent.pausedReason}` : ''

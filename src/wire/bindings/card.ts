@@ -1,14 +1,15 @@
-/** Fetches an agent's card, wherever its version keeps it, and keeps of it only what stays at the registered origin. */
+/** Fetches an agent's card, wherever its version keeps it, and judges its signatures. */
 
-import type { AgentCard } from '../../a2a/agentCard.ts'
+import type { AgentCard, AgentInterface } from '../../a2a/agentCard.ts'
 import { A2AError } from '../../a2a/errors.ts'
 import { LIMITS } from '../../limits.ts'
+import { originOf } from '../../platform/origins.ts'
 import type { FetchCard, FetchedCard } from '../../ports.ts'
 import { decodeAnyCard, LATEST } from '../versions/table.ts'
 import type { ClientTools } from './agentClient.ts'
 import { readAgentJson } from './agentJson.ts'
+import { createJudgeCard } from './cardTrust.ts'
 import { type Fault, fault, faultOfEgress, faultOfStatus, retryAfterMs, verdictOf } from './faults.ts'
-import { isSameOrigin } from './origins.ts'
 
 /** Where 1.0 and 0.3 keep the card, and where 0.2 did. */
 const WELL_KNOWN = ['.well-known/agent-card.json', '.well-known/agent.json']
@@ -27,7 +28,9 @@ export function cardAddresses(url: string): string[] {
   return [...new Set([...(isCard ? [url] : []), ...below, ...others])]
 }
 
-export function createFetchCard({ egress, clock, limits = LIMITS }: ClientTools): FetchCard {
+export function createFetchCard(tools: ClientTools): FetchCard {
+  const { egress, clock, limits = LIMITS } = tools
+  const judge = createJudgeCard(tools)
   return async function fetchCard(target, signal): Promise<FetchedCard> {
     if (!URL.canParse(target.url)) return failed(fault('blocked', 'not a URL'))
     const until = clock.elapsed() + limits.cardFetchMs
@@ -47,9 +50,15 @@ export function createFetchCard({ egress, clock, limits = LIMITS }: ClientTools)
       if (response.kind !== 'answered') return failed(harmless(faultOfEgress(response)))
       const found =
         response.status === 200
-          ? cardIn(response.body, url, target.url)
+          ? cardIn(response.body, url)
           : faultOfStatus(response.status, retryAfterMs(response.headers['retry-after'], clock))
-      if (found.kind === 'fetched') return found
+      if (found.kind === 'card') {
+        const { document, read, card } = found
+        const judged = await judge(document, read, target.signatures, signal)
+        if (judged.kind === 'judged') return { kind: 'fetched', card, url, signatures: judged.signatures }
+        const { reason } = judged
+        return { kind: 'failed', verdict: { kind: 'refused', code: 'CARD_SIGNATURE', retry: true, reason } }
+      }
       if (found.cause === 'busy' || found.cause === 'unknown') return failed(harmless(found))
       const telling = found.cause !== 'rejected' && (worst === NOWHERE || found.cause === 'blocked')
       if (telling) worst = found
@@ -61,36 +70,42 @@ export function createFetchCard({ egress, clock, limits = LIMITS }: ClientTools)
 /** An agent that is being deployed answers 404 for a while. */
 const NOWHERE = fault('failed', 'no agent card at this address')
 
-type Fetched = Extract<FetchedCard, { kind: 'fetched' }>
-
 const failed = (why: Fault): FetchedCard => ({ kind: 'failed', verdict: verdictOf(why) })
 
 /** Asking for a card changes nothing: what is unknown may be asked again. */
 const harmless = (why: Fault): Fault => (why.cause === 'unknown' ? { ...why, cause: 'unsent' } : why)
 
-function cardIn(body: Buffer, url: string, registered: string): Fetched | Fault {
+interface CardIn {
+  readonly kind: 'card'
+  /** As it came. */
+  readonly document: Readonly<Record<string, unknown>>
+  /** What was read out of it. */
+  readonly read: AgentCard
+  /** With its addresses resolved. */
+  readonly card: AgentCard
+}
+
+function cardIn(body: Buffer, url: string): CardIn | Fault {
   const json = readAgentJson(body)
-  if (typeof json !== 'object' || json === null) return fault('invalid', 'what is at the address is not an agent card')
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    return fault('invalid', 'what is at the address is not an agent card')
   try {
-    return pinned(decodeAnyCard(json), url, registered)
+    const read = decodeAnyCard(json)
+    const supportedInterfaces = read.supportedInterfaces.flatMap((face) => resolved(face, url))
+    if (supportedInterfaces.length === 0) return fault('invalid', 'the card names no interface')
+    const document = json as Record<string, unknown>
+    return { kind: 'card', document, read, card: { ...read, supportedInterfaces } }
   } catch (error) {
     if (error instanceof A2AError) return fault('invalid', error.message)
     throw error
   }
 }
 
-/**
- * Only interfaces at the registered origin stay: a card that names another host would have our credentials sent there.
- * Relative URLs are read as relative to the card.
- */
-function pinned(card: AgentCard, url: string, registered: string): Fetched | Fault {
-  const supportedInterfaces = card.supportedInterfaces.flatMap((face) => {
-    if (!URL.canParse(face.url, url)) return []
-    const resolved = new URL(face.url, url).href
-    return isSameOrigin(resolved, registered) ? [{ ...face, url: resolved }] : []
-  })
-  if (supportedInterfaces.length > 0) return { kind: 'fetched', card: { ...card, supportedInterfaces }, url }
-  return card.supportedInterfaces.length === 0
-    ? fault('invalid', 'the card names no interface')
-    : fault('blocked', 'every interface of the card leads away from the registered origin')
+/** Relative URLs are read as relative to the card; `host:port` is an address without a scheme, and stays one. */
+function resolved(face: AgentInterface, url: string): AgentInterface[] {
+  const bare = originOf(face.url)
+  if (bare?.startsWith('//')) return [face]
+  if (!URL.canParse(face.url, url)) return []
+  const { href } = new URL(face.url, url)
+  return originOf(href) === undefined ? [] : [{ ...face, url: href }]
 }

@@ -53,3 +53,32 @@ export function signedForms({ signatures: _, ...card }: AgentCard): Buffer[] {
   const forms = [specified, cleaned(specified), card].map((form) => canonicalJson(form))
   return [...new Set(forms)].map((text) => Buffer.from(text))
 }
+
+/** Members that the 0.3 Python SDK leaves out of what it signs, by name and default. */
+const PYTHON_DEFAULTS: Readonly<Record<string, ReadonlySet<unknown>>> = {
+  protocolVersion: new Set(['0.3.0']),
+  preferredTransport: new Set(['JSONRPC']),
+  type: new Set(['apiKey', 'http', 'mutualTLS', 'oauth2', 'openIdConnect']),
+}
+
+function withoutDefaults(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutDefaults)
+  if (typeof value !== 'object' || value === null) return value
+  const kept = Object.entries(value).filter(([name, inner]) => !PYTHON_DEFAULTS[name]?.has(inner))
+  return Object.fromEntries(kept.map(([name, inner]) => [name, withoutDefaults(inner)]))
+}
+
+/** As Python's `json.dumps` writes what is not ASCII. */
+const inAscii = (text: string): string =>
+  text.replace(/[^\0-\x7f]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
+/**
+ * What the signer of somebody else's card may have signed: the document as it stands, in the version that it has, or the
+ * card that we read out of it; each also as the SDKs write it. All of them say what we have read.
+ */
+export function acceptedForms(document: Readonly<Record<string, unknown>>, card: AgentCard): Buffer[] {
+  const { signatures: _, ...said } = document
+  const texts = [said, cleaned(said), cleaned(withoutDefaults(said))].map((form) => canonicalJson(form))
+  const all = [...texts, ...signedForms(card).map(String)]
+  return [...new Set([...all, ...all.map(inAscii)])].map((text) => Buffer.from(text))
+}

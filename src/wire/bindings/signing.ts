@@ -2,10 +2,8 @@
 import { createPrivateKey, type JsonWebKey, type KeyObject, sign } from 'node:crypto'
 import {
   calculateJwkThumbprint,
-  createLocalJWKSet,
   exportJWK,
   FlattenedSign,
-  flattenedVerify,
   generateKeyPair,
   importJWK,
   type JSONWebKeySet,
@@ -17,8 +15,6 @@ import { sha256 } from '../../platform/ids.ts'
 import { signedForms } from './signedForm.ts'
 
 const ALG = 'ES256'
-/** Of others' cards: public keys only. */
-const ALGORITHMS = ['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256']
 
 /** A receiver that rejects anything older cannot be fooled by a replay after this time. */
 export const JWT_LIFETIME_SECONDS = 300
@@ -154,24 +150,4 @@ function compact(header: string, claims: unknown, key: KeyObject): Promise<strin
       error ? reject(error) : resolve(`${content}.${signature.toString('base64url')}`),
     )
   })
-}
-
-export type CardTrust = 'verified' | 'unsigned' | 'invalid'
-
-/**
- * Whether one of the card's signatures is by one of these keys. Keys come from the caller's trust store: a `jku` in the
- * card is an attacker's as likely as its owner's, and is not followed. Symmetric algorithms and `none` do not count.
- */
-export async function verifyCard(card: AgentCard, trusted: JSONWebKeySet): Promise<CardTrust> {
-  if (!card.signatures?.length) return 'unsigned'
-  const keys = createLocalJWKSet(trusted)
-  const payloads = signedForms(card).map((form) => form.toString('base64url'))
-  for (const { protected: header, signature } of card.signatures) {
-    for (const payload of payloads) {
-      const signed = { payload, protected: header, signature }
-      const found = await flattenedVerify(signed, keys, { algorithms: ALGORITHMS }).catch(() => undefined)
-      if (found) return 'verified'
-    }
-  }
-  return 'invalid'
 }

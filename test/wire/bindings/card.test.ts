@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Egress } from '../../../src/platform/egress.ts'
+import { isSameOrigin } from '../../../src/platform/origins.ts'
 import { cardAddresses, createFetchCard } from '../../../src/wire/bindings/card.ts'
-import { isSameOrigin } from '../../../src/wire/bindings/origins.ts'
 import { haste, loopbackEgress } from './peers.ts'
 
 type Pages = Record<string, unknown>
@@ -99,7 +99,7 @@ describe('a card', () => {
     expect(await faces()).toEqual(['0.2.6'])
   })
 
-  test('keeps what stays at the registered origin; this machine has one name', async () => {
+  test('says where the agent is, wherever that leads; relative addresses are relative to the card', async () => {
     const { port } = new URL(base)
     pages['/.well-known/agent-card.json'] = {
       ...modern(''),
@@ -115,9 +115,13 @@ describe('a card', () => {
     expect(fetched.kind === 'fetched' && fetched.card.supportedInterfaces.map(({ url }) => url)).toEqual([
       `${base}rpc`,
       `http://localhost:${port}/a`,
+      'http://evil.example/',
+      'http://127.0.0.1:1/',
+      'h:50051',
     ])
-    pages['/.well-known/agent-card.json'] = modern('http://evil.example/rpc')
-    expect(await fetchAt(base)).toMatchObject({ kind: 'failed', verdict: { code: 'EGRESS_BLOCKED', retry: false } })
+    expect(asked).toEqual(['/.well-known/agent-card.json'])
+    pages['/.well-known/agent-card.json'] = modern('javascript:alert(1)')
+    expect(await fetchAt(base)).toMatchObject({ kind: 'failed', verdict: { code: 'INVALID_AGENT_RESPONSE' } })
   })
 
   test.each([

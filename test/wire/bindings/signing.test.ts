@@ -1,7 +1,8 @@
 import { generateAgentCardSignature, AgentCard as SdkCard, verifyAgentCardSignature } from '@a2a-js/sdk'
 import { describe, expect, test } from 'vitest'
 import type { AgentCard, AgentCardSignature } from '../../../src/a2a/agentCard.ts'
-import { createSigner, generateSigningKey, verifyCard } from '../../../src/wire/bindings/signing.ts'
+import { verifyCard } from '../../../src/wire/bindings/cardTrust.ts'
+import { createSigner, generateSigningKey } from '../../../src/wire/bindings/signing.ts'
 
 const origin = 'https://gateway.example'
 const issuer = () => origin

@@ -2,11 +2,11 @@
 import type { AgentCard, AgentInterface } from '../../../a2a/agentCard.ts'
 import type { Verdict } from '../../../delivery.ts'
 import { LIMITS, type Limits } from '../../../limits.ts'
+import { isSameOrigin, originOf } from '../../../platform/origins.ts'
 import type { AgentTarget, FetchCard, Nudged, PeerSend } from '../../../ports.ts'
 import { codecFor } from '../../versions/table.ts'
 import { type AgentClient, type AgentFace, type ClientTools, createAgentClient, type Speech } from '../agentClient.ts'
 import { speakJsonRpc } from '../jsonrpc/client.ts'
-import { isSameOrigin } from '../origins.ts'
 import { speakRest } from '../rest/client.ts'
 
 /** Bindings that we speak as a client, by the name that a card uses. */
@@ -88,7 +88,7 @@ function chooseFace(card: AgentCard, target: AgentTarget, request: Pick<PeerSend
   for (const offered of card.supportedInterfaces) {
     const speak = SPEECHES[offered.protocolBinding.toUpperCase()]
     const codec = codecFor(offered.protocolVersion)
-    if (!speak || !codec || !isAtHome(offered, target.url)) continue
+    if (!speak || !codec || !isAtHome(offered, target)) continue
     const face: AgentFace = {
       url: offered.url,
       ...tenantOf(offered),
@@ -100,15 +100,17 @@ function chooseFace(card: AgentCard, target: AgentTarget, request: Pick<PeerSend
   return undefined
 }
 
-const atHome = new WeakMap<AgentInterface, { readonly url: string; readonly same: boolean }>()
+const atHome = new WeakMap<AgentInterface, { readonly target: Home; readonly home: boolean }>()
+type Home = Pick<AgentTarget, 'url' | 'origins'>
 
 /** Remembered beside the card's entry: four URLs were parsed for each send. */
-function isAtHome(offered: AgentInterface, url: string): boolean {
+function isAtHome(offered: AgentInterface, { url, origins }: Home): boolean {
   const known = atHome.get(offered)
-  if (known?.url === url) return known.same
-  const same = isSameOrigin(offered.url, url)
-  atHome.set(offered, { url, same })
-  return same
+  if (known?.target.url === url && known.target.origins === origins) return known.home
+  const origin = originOf(offered.url)
+  const home = isSameOrigin(offered.url, url) || (origin !== undefined && (origins?.includes(origin) ?? false))
+  atHome.set(offered, { target: { url, ...(origins && { origins }) }, home })
+  return home
 }
 
 // The JS SDK up to 1.3.0 writes `tenant: ''` into its cards.
