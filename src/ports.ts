@@ -154,8 +154,11 @@ export interface PeerSend {
 /** Resolves when the agent has pushed something: look now. May never resolve. */
 export type Nudged = () => Promise<void>
 
-/** Takes what the agent says, in the agent's ids; the promise is back-pressure. Rejects when the lease is lost: stop. */
-export type EventSink = (event: StreamResponse) => Promise<void>
+/**
+ * Takes what the agent says, in the agent's ids, and how many bytes it took to say it; the promise is back-pressure.
+ * Rejects when the lease is lost: stop.
+ */
+export type EventSink = (event: StreamResponse, bytes: number) => Promise<void>
 
 /** The four things that the gateway wants of an A2A agent. None of them throws for what the agent does: that is a verdict. */
 export interface Peer {

@@ -16,9 +16,21 @@ function takeRandom(count: number): Buffer {
   return pool.subarray(used - count, used)
 }
 
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+const DIGITS = Buffer.from('0123456789abcdef')
+/** Where each of the sixteen bytes stands in the text; the dashes are there already. */
+const PLACES = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34]
+const text = Buffer.from('00000000-0000-0000-0000-000000000000')
 
-/** UUIDv7 (RFC 9562 §5.7), monotonic in this process: 48 bits of time, 12 bits of counter, 62 bits of chance. */
+function write(place: number, byte: number): void {
+  const at = PLACES[place]!
+  text[at] = DIGITS[byte >>> 4]!
+  text[at + 1] = DIGITS[byte & 0xf]!
+}
+
+/**
+ * UUIDv7 (RFC 9562 §5.7), monotonic in this process: 48 bits of time, 12 bits of counter, 62 bits of chance. Written into
+ * one buffer: as a text put together from pieces each id left 800 bytes of garbage, five times per task.
+ */
 export function uuidv7(): string {
   const now = Date.now()
   if (now > lastMs) {
@@ -28,15 +40,17 @@ export function uuidv7(): string {
     lastMs += 1
     counter = 0
   }
-  const r = takeRandom(8)
-  const t = lastMs
-  const hi = Math.floor(t / 0x100000000)
-  const lo = t >>> 0
-  return (
-    `${HEX[(hi >>> 8) & 0xff]}${HEX[hi & 0xff]}${HEX[lo >>> 24]}${HEX[(lo >>> 16) & 0xff]}-` +
-    `${HEX[(lo >>> 8) & 0xff]}${HEX[lo & 0xff]}-7${HEX[counter >>> 8]![1]}${HEX[counter & 0xff]}-` +
-    `${HEX[(r[0]! & 0x3f) | 0x80]}${HEX[r[1]!]}-${HEX[r[2]!]}${HEX[r[3]!]}${HEX[r[4]!]}${HEX[r[5]!]}${HEX[r[6]!]}${HEX[r[7]!]}`
-  )
+  const hi = Math.floor(lastMs / 0x100000000)
+  const lo = lastMs >>> 0
+  write(0, (hi >>> 8) & 0xff)
+  write(1, hi & 0xff)
+  for (let n = 0; n < 4; n++) write(2 + n, (lo >>> (24 - 8 * n)) & 0xff)
+  write(6, 0x70 | (counter >>> 8))
+  write(7, counter & 0xff)
+  const random = takeRandom(8)
+  write(8, (random[0]! & 0x3f) | 0x80)
+  for (let n = 1; n < 8; n++) write(8 + n, random[n]!)
+  return text.toString('latin1')
 }
 
 /** `bytes` of chance as base64url: for secrets. */

@@ -26,3 +26,13 @@ export function arrayLiteral(values: readonly Value[]): string {
 export function columns<Row, Name extends keyof Row>(rows: readonly Row[], names: readonly Name[]): string[] {
   return names.map((name) => arrayLiteral(rows.map((row) => row[name] as Value)))
 }
+
+/**
+ * JSON texts in one string: nothing to escape here and nothing to unescape there, where an array literal doubles up every
+ * quote (7 KB of garbage for a task of 1 KB). What stands between is ASCII's record separator, which JSON text never holds
+ * raw (RFC 8259 §7). null: nothing stands between.
+ */
+export const joinJson = (texts: readonly (string | null)[]): string => texts.map((text) => text ?? '').join('\x1e')
+
+/** The SQL that makes them an array again. */
+export const splitJson = (parameter: number): string => `string_to_array($${parameter}::text, chr(30), '')`

@@ -7,7 +7,7 @@
  * own row, under its lock; of 3,456 appends by concurrent writers none was missed by a reader (with a serial id: 26 %).
  */
 
-import { arrayLiteral, columns } from './arrays.ts'
+import { arrayLiteral, columns, joinJson, splitJson } from './arrays.ts'
 import type { Batch } from './batch.ts'
 import { createBatch } from './batch.ts'
 import type { Db, Statement } from './db.ts'
@@ -18,7 +18,6 @@ export interface NewEvent {
   /** The canonical StreamResponse, one line. */
   readonly body: string
   readonly history: string | null
-  readonly request: string | null
 }
 
 /** One task's next events, and what becomes of the delivery under whose lease they came. */
@@ -78,10 +77,12 @@ const APPEND: Statement = {
   text: `
 with change as materialized (
   select * from unnest($1::int[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::smallint[], $7::timestamptz[], $8::text[], $9::text[],
-    $10::smallint[], $11::text[], $12::text[], $13::int[], $14::int[], $15::int[], $16::text[])
+    $10::smallint[], $11::text[], $12::text[], $13::int[], $14::int[], $15::int[], $16::text[], $17::uuid[])
     as c (no, tenant, task_id, delivery_id, lease, state, status_at, upstream_task, upstream_context, settle, code, reason, first, events,
-      expected, receipt)
-  limit $23::int
+      expected, receipt, seed)
+  limit $22::int
+), said as materialized (
+  select $18::smallint[] as kinds, ${splitJson(19)} as bodies, ${splitJson(20)} as histories
 ), held as materialized (
   select c.*, d.id is not null as leased from change c left join lateral (
     select id from deliveries
@@ -99,21 +100,16 @@ with change as materialized (
   where t.tenant = c.tenant and t.id = c.task_id and t.state in (0, 1, 2, 6, 8)
     and (c.leased or c.delivery_id is null)
     and (c.expected is null or c.expected = t.last_seq)
-  returning c.no, c.first, c.events, t.tenant, t.id, t.last_seq, t.has_push, t.cancel_at is not null as cancel
+  returning c.no, c.first, c.events, c.seed, t.tenant, t.id, t.last_seq, t.has_push, t.cancel_at is not null as cancel
 ), log as (
-  insert into task_events (tenant, task_id, seq, kind, body, history, request)
-  select tenant, id, last_seq - events + n, ($18::smallint[])[first + n], ($19::text[])[first + n], ($20::text[])[first + n],
-    ($21::text[])[first + n]
-  from head cross join generate_series(1, events) n
+  insert into task_events (tenant, task_id, seq, kind, body, history)
+  select tenant, id, last_seq - events + n, kinds[first + n], bodies[first + n], histories[first + n]
+  from head cross join said cross join generate_series(1, events) n
 ), owed as (
   insert into deliveries (tenant, id, kind, destination, ordering_key, position, task_id, seq, config_id, state, expires_at)
-  select h.tenant, (substr(e.id::text, 1, 24) || substr(md5(p.id || e.id::text), 1, 12))::uuid, 'webhook', p.destination,
-    h.id::text || '/' || p.id, e.seq, h.id, e.seq, p.id, 0, now() + make_interval(secs => $22::int)
-  from head h
-  join push_configs p on p.tenant = h.tenant and p.task_id = h.id
-  cross join lateral (
-    select ($17::uuid[])[h.first + n] as id, h.last_seq - h.events + n as seq from generate_series(1, h.events) n
-  ) e
+  select h.tenant, (substr(h.seed::text, 1, 24) || substr(md5(p.id || ' ' || n), 1, 12))::uuid, 'webhook', p.destination,
+    h.id::text || '/' || p.id, h.last_seq - h.events + n, h.id, h.last_seq - h.events + n, p.id, 0, now() + make_interval(secs => $21::int)
+  from head h join push_configs p on p.tenant = h.tenant and p.task_id = h.id cross join generate_series(1, h.events) n
   where h.has_push and p.disabled_at is null
   returning tenant, destination
 ), settled as (
@@ -147,15 +143,14 @@ export interface AppendOptions {
 }
 
 /** The events of all changes one after another, and where each change's own begin. */
-function eventColumns(changes: readonly TaskChange[], newId: () => string): { first: string; flat: string[] } {
+function flatten(changes: readonly TaskChange[]): { first: number[]; flat: NewEvent[] } {
   const first: number[] = []
   const flat: NewEvent[] = []
   for (const { events } of changes) {
     first.push(flat.length)
-    flat.push(...events)
+    for (const event of events) flat.push(event)
   }
-  const ids = arrayLiteral(flat.map(() => newId()))
-  return { first: arrayLiteral(first), flat: [ids, ...columns(flat, ['kind', 'body', 'history', 'request'])] }
+  return { first, flat }
 }
 
 /** The shared writer of task changes. Not repeatable: after a lost connection the lease may have been settled already. */
@@ -165,15 +160,19 @@ export function createAppend(db: Db, options: AppendOptions): Batch<TaskChange, 
     repeatable: false,
     weigh: (change) => change.events.reduce((bytes, event) => bytes + event.body.length, 200),
     async run(rows) {
-      const { first, flat } = eventColumns(rows, options.newId)
+      const { first, flat } = flatten(rows)
       const values = [
         arrayLiteral(rows.map((_, index) => index)),
         ...columns(rows, CHANGE),
-        first,
+        arrayLiteral(first),
         arrayLiteral(rows.map((row) => row.events.length)),
         arrayLiteral(rows.map((row) => row.expectedSeq ?? null)),
         arrayLiteral(rows.map((row) => row.receipt ?? null)),
-        ...flat,
+        // What the ids of the webhooks owed begin with.
+        arrayLiteral(rows.map(() => options.newId())),
+        ...columns(flat, ['kind']),
+        joinJson(flat.map(({ body }) => body)),
+        joinJson(flat.map(({ history }) => history)),
         options.webhookAgeSeconds,
         rows.length,
       ]

@@ -3,7 +3,7 @@
  * up to 256 sends, in one statement and one commit (D3, D10, D23).
  */
 import { TASK_STATES, type TaskState } from '../a2a/tasks.ts'
-import { columns } from './arrays.ts'
+import { columns, joinJson, splitJson } from './arrays.ts'
 import type { Batch } from './batch.ts'
 import { createBatch } from './batch.ts'
 import type { Db, Statement } from './db.ts'
@@ -46,8 +46,6 @@ const NEW_TASK = [
   'statusAt',
   'deadline',
   'key',
-  'body',
-  'request',
   'kind',
   'destination',
   'orderingKey',
@@ -56,7 +54,6 @@ const NEW_TASK = [
   'owner',
   'notBefore',
   'ttlSeconds',
-  'config',
 ] as const satisfies readonly (keyof NewTask)[]
 
 const OPEN: Statement = {
@@ -65,10 +62,10 @@ const OPEN: Statement = {
   text: `
 with input as materialized (
   select * from unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[],
-    $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::smallint[], $16::uuid[], $17::uuid[],
-    $18::timestamptz[], $19::int[], $20::text[])
-    as i (tenant, id, caller, agent, context_id, trace, status_at, deadline, key, body, request, kind, destination, ordering_key,
-      priority, lease, owner, not_before, ttl_seconds, config)
+    $9::text[], $10::text[], $11::text[], $12::text[], $13::smallint[], $14::uuid[], $15::uuid[], $16::timestamptz[], $17::int[],
+    ${splitJson(18)}, ${splitJson(19)}, ${splitJson(20)})
+    as i (tenant, id, caller, agent, context_id, trace, status_at, deadline, key, kind, destination, ordering_key,
+      priority, lease, owner, not_before, ttl_seconds, body, request, config)
 ), claimed as (
   insert into submissions (tenant, caller, agent, key, task_id, seq)
   select tenant, caller, agent, key, id, 1 from input where key is not null
@@ -134,7 +131,9 @@ export function createOpen(db: Db, options: { lanes?: number } = {}): Batch<NewT
     ...options,
     weigh: (task) => task.body.length + 200,
     async run(rows) {
-      const opened = new Set((await db.query<{ id: string }>(OPEN, columns(rows, NEW_TASK))).map(({ id }) => id))
+      const json = [rows.map(({ body }) => body), rows.map(({ request }) => request), rows.map(({ config }) => config)]
+      const written = await db.query<{ id: string }>(OPEN, [...columns(rows, NEW_TASK), ...json.map(joinJson)])
+      const opened = new Set(written.map(({ id }) => id))
       return Promise.all(rows.map((row) => (opened.has(row.id) ? ({ kind: 'opened' } as const) : repeated(db, row))))
     },
   })

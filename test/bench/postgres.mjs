@@ -116,7 +116,8 @@ export async function startPostgres({ statements = false } = {}) {
     /** Time in each statement since the last call, longest first: milliseconds, executions, rows. */
     async statements() {
       await admin.unsafe('create extension if not exists pg_stat_statements')
-      const rows = await admin.unsafe(`select total_exec_time as ms, calls::int, rows::int, query from pg_stat_statements
+      const rows =
+        await admin.unsafe(`select total_exec_time as ms, calls::int, rows::int, query from pg_stat_statements
         where query not like '%pg_stat_statements%' order by 1 desc limit 12`)
       await admin.unsafe('select pg_stat_statements_reset()')
       return rows

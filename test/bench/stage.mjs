@@ -1,4 +1,6 @@
 /** Everything that stands around a row's measurement: the database, the gateway, the neighbours; made when first asked for. */
+
+import { readFileSync } from 'node:fs'
 import postgres from 'postgres'
 import { startPart } from './parts.mjs'
 import { pgbench, run, startPostgres } from './postgres.mjs'
@@ -12,6 +14,11 @@ const LIMITS = {
   webhookInflightPerReceiver: 64,
   keepAliveTimeoutMs: 60_000,
 }
+
+/** What `npm start` gives Node. */
+const FLAGS = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  .scripts.start.split(' ')
+  .filter((word) => word.startsWith('--'))
 
 export async function openStage({ dist, profile, statements }) {
   const server = await startPostgres({ statements })
@@ -33,7 +40,11 @@ export async function openStage({ dist, profile, statements }) {
       const database = `bench_${++databases}`
       const url = await server.create(database)
       const sql = postgres(url, { max: 2, onnotice: () => {} })
-      const started = await startPart('gateway', { dist, databaseUrl: url, agents, limits: LIMITS })
+      const started = await startPart(
+        'gateway',
+        { dist, databaseUrl: url, agents, limits: LIMITS },
+        { execArgv: FLAGS },
+      )
       return {
         ...started,
         sql,

@@ -48,7 +48,6 @@ const statusEvent = (state: string) => ({
   kind: 1 as const,
   body: `{"statusUpdate":{"status":{"state":"${state}"}}}`,
   history: null,
-  request: null,
 })
 
 export function aChange(
@@ -120,10 +119,18 @@ export function storeSuite(driver: string, open: () => Promise<{ db: Db; close: 
     })
 
     test('texts come back as they went in', async () => {
-      const odd = '{"a":"\\"\\\\ \\u2028, {}, NULL","b":"żółć 🦊\\n"}'
+      const odd = JSON.stringify({ a: '"\\ \u2028, {}, NULL \x1e\x1f', b: 'żółć 🦊\n' })
       const task = await openTask({ body: odd, trace: 'NULL', key: 'odd' })
       expect((await readEvents(db, 't', task.id, 0, 1))[0]?.body).toBe(odd)
       expect((await findTask(db, { tenant: 't', id: task.id }))?.trace).toBe('NULL')
+      const [, other] = await Promise.all([openTask({ body: odd }), openTask({ agent: 'odd', request: odd })])
+      const [leased] = await take('odd')
+      const events = [null, odd, null].map((history) => ({ kind: 1 as const, body: odd, history }))
+      await append(aChange(leased!, { events }))
+      const log = await readEvents(db, 't', other.id, 1, 10)
+      expect(log.map(({ body, history }) => [body, history])).toEqual(
+        events.map(({ body, history }) => [body, history]),
+      )
     })
 
     test('a foreign task looks like none: by caller, agent and tenant', async () => {

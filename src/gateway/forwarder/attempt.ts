@@ -5,7 +5,6 @@
 import { isTerminal } from '../../a2a/tasks.ts'
 import { decide, type Verdict } from '../../delivery.ts'
 import { chance } from '../../platform/ids.ts'
-import type { Leased, MessageLoad } from '../../store/deliveries.ts'
 import { stateOf } from '../../store/tasks.ts'
 import { waitsText } from '../agents/agent.ts'
 import { backoffMs } from '../deliveries/backoff.ts'
@@ -23,14 +22,8 @@ const PAUSED_MS = 5_000
 /** Codes that say that a former attempt may have reached the agent. */
 const AMBIGUOUS = new Set(['LEASE_LOST', 'UNKNOWN'])
 
-export async function runAttempt(
-  leased: Leased,
-  load: MessageLoad,
-  tools: AttemptTools,
-  signal: AbortSignal,
-): Promise<Attempt> {
-  let attempt: Attempt = { leased, load, startedAt: tools.clock.elapsed() }
-  attempt = await findRecipient(attempt, tools)
+export async function runAttempt(start: Attempt, tools: AttemptTools, signal: AbortSignal): Promise<Attempt> {
+  let attempt = await findRecipient(start, tools)
   attempt = await prepareTarget(attempt, tools, signal)
   attempt = await openRecorder(attempt, tools)
   attempt = await askFirst(attempt, tools, signal)
@@ -133,8 +126,8 @@ async function carry(attempt: Attempt, tools: AttemptTools, signal: AbortSignal)
 }
 
 /** The message in the agent's own ids: its task and context if it has told them, none of ours (ID-5). */
-export function peerRequest({ leased, load }: Attempt) {
-  const { contextId: _c, taskId: _t, referenceTaskIds: _r, ...message } = storedMessage(load)
+export function peerRequest({ leased, load, message: atHand }: Attempt) {
+  const { contextId: _c, taskId: _t, referenceTaskIds: _r, ...message } = atHand ?? storedMessage(load)
   const request = readRequest(load.request)
   const trace = readTrace(load.trace)
   return {

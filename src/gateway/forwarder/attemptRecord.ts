@@ -10,6 +10,8 @@ export interface Attempt {
   readonly leased: Leased
   readonly load: MessageLoad
   readonly startedAt: number
+  /** What it carries, where that need not be read from its stored text. */
+  readonly message?: Message
   readonly agent?: Agent
   readonly target?: AgentTarget
   readonly recorder?: Recorder

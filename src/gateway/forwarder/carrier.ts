@@ -1,4 +1,5 @@
 /** Makes leased deliveries ready to run: reads what they carry, and runs the attempt of their kind. One row per kind. */
+import type { Message } from '../../a2a/tasks.ts'
 import type { DestinationKind, Outcome, Verdict } from '../../delivery.ts'
 import {
   createSettle,
@@ -8,7 +9,7 @@ import {
   loadWebhooks,
   type MessageLoad,
 } from '../../store/deliveries.ts'
-import type { NewTask } from '../../store/tasks.ts'
+import type { Handed } from '../tasks/open.ts'
 import { runAttempt } from './attempt.ts'
 import type { LaneResult, Ready } from './lane.ts'
 import type { AttemptTools, ForwarderTools, SettleRequest } from './tools.ts'
@@ -18,7 +19,7 @@ export interface Carrier {
   /** Reads what claimed deliveries carry, all at once. */
   load(kind: DestinationKind, leased: readonly Leased[]): Promise<Ready[]>
   /** A delivery whose content is still at hand. */
-  handed(leased: Leased, row: NewTask): Ready
+  handed(leased: Leased, handed: Handed): Ready
   /** Leased but never begun: back to waiting, not counted, provably unsent. */
   giveBack(leased: readonly Leased[]): Promise<void>
 }
@@ -50,8 +51,9 @@ export function createCarrier(forwarder: ForwarderTools, stopping: AbortSignal):
     })
   }
 
-  async function runMessage(leased: Leased, load: MessageLoad): Promise<LaneResult> {
-    const attempt = await runAttempt(leased, load, tools, stopping)
+  async function runMessage(leased: Leased, load: MessageLoad, message?: Message): Promise<LaneResult> {
+    const start = { leased, load, startedAt: clock.elapsed(), ...(message && { message }) }
+    const attempt = await runAttempt(start, tools, stopping)
     return report(leased, attempt.startedAt, attempt.outcome ?? { kind: 'superseded' }, attempt.verdict)
   }
 
@@ -125,7 +127,7 @@ export function createCarrier(forwarder: ForwarderTools, stopping: AbortSignal):
         return load ? [{ leased: one, run: () => runMessage(one, load), handed: false }] : []
       })
     },
-    handed(leased, row) {
+    handed(leased, { row, message }) {
       const load: MessageLoad = {
         taskId: row.id,
         seq: 1,
@@ -142,7 +144,7 @@ export function createCarrier(forwarder: ForwarderTools, stopping: AbortSignal):
         history: null,
         request: row.request,
       }
-      return { leased, run: () => runMessage(leased, load), handed: true }
+      return { leased, run: () => runMessage(leased, load, message), handed: true }
     },
     async giveBack(leased) {
       const request: SettleRequest = {

@@ -12,7 +12,7 @@ import { uuidv7 } from '../../platform/ids.ts'
 import { loop, type Service } from '../../platform/service.ts'
 import { claim, dueLanes, type Leased } from '../../store/deliveries.ts'
 import type { NewTask } from '../../store/tasks.ts'
-import type { HandOver } from '../tasks/open.ts'
+import type { Handed, HandOver } from '../tasks/open.ts'
 import { type Carrier, createCarrier } from './carrier.ts'
 import { createHealth } from './health.ts'
 import { kindOf, type Lane, laneKey, newLane, type Ready, room } from './lane.ts'
@@ -21,7 +21,7 @@ import type { ForwarderTools } from './tools.ts'
 export interface Forwarder extends Service {
   readonly handOver: HandOver
   /** Carries what was born leased; to be called after its commit. */
-  take(row: NewTask, lease: string): void
+  take(handed: Handed): void
   /** Gives back a place that was promised and is not needed. */
   release(tenant: string, destination: string, lease: string): void
   /** Something new is waiting there; `orderingKey`: it may be behind something in flight. */
@@ -174,11 +174,12 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
       held.add(lease)
       return { lease, owner: tools.owner() }
     },
-    take(row, lease) {
+    take(handed) {
+      const { row, lease } = handed
       const lane = laneOf(row.tenant, row.destination)
       lane.promised--
       const leased = handedDelivery(row, lease, tools.now().getTime())
-      lane.ready.push(attempts.handed(leased, row))
+      lane.ready.push(attempts.handed(leased, handed))
       pump(lane)
     },
     release(tenant, destination, lease) {

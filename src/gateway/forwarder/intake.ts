@@ -30,8 +30,8 @@ export interface IntakeStart {
 }
 
 export interface Intake {
-  /** The events to record for one thing that the agent said; none for what is known. */
-  take(event: StreamResponse): TaskEvent[]
+  /** The events to record for one thing that the agent said, in so many bytes; none for what is known. */
+  take(event: StreamResponse, bytes: number): TaskEvent[]
   /** After it the agent has no more to say: terminal or interrupted. */
   ended(): boolean
   upstreamTask(): string | undefined
@@ -159,13 +159,13 @@ export function createIntake({ taskId, contextId, known, followUp = false, now }
   }
 
   return {
-    take(event) {
+    take(event, size) {
       if (isTerminal(state)) return []
       const made = translate(event)
       spoken = true
       opening = false
       events += made.length
-      if ('artifactUpdate' in event) bytes += JSON.stringify(event.artifactUpdate.artifact).length
+      if ('artifactUpdate' in event) bytes += size
       return made
     },
     ended: () => ended,

@@ -39,7 +39,7 @@ async function takeUp(attempt: Attempt, task: Task, tools: AttemptTools, signal:
   const { target, recorder } = attempt
   if (!target || !recorder) return attempt
   try {
-    await recorder.sink({ task })
+    await recorder.sink({ task }, 0)
     if (isTerminal(task.status.state) || isInterrupted(task.status.state))
       return { ...attempt, verdict: { kind: 'accepted' } }
     const verdict = await tools.peer.follow(

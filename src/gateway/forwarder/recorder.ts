@@ -85,23 +85,24 @@ export function createRecorder({ after, record, clock, intake, base, onCancelWan
 
   /** One writer at a time; what comes while it naps goes with it. */
   function start(napMs: number): Promise<void> {
-    writing ??= (async () => {
-      if (napMs > 0) {
-        nap = new AbortController()
-        await clock.sleep(napMs, nap.signal)
-        nap = undefined
-      }
-      await write()
-    })()
-      .catch((error) => {
-        failed = error
-      })
-      .finally(() => {
-        writing = undefined
-        // What came while this was being written goes with the next.
-        if (gathered.length > 0 && !failed && standing() === 'open') void start(LIMITS.recordGatherMs)
-      })
+    writing ??= turn(napMs)
     return writing
+  }
+
+  async function turn(napMs: number): Promise<void> {
+    if (napMs > 0) {
+      nap = new AbortController()
+      await clock.sleep(napMs, nap.signal)
+      nap = undefined
+    }
+    try {
+      await write()
+    } catch (error) {
+      failed = error
+    }
+    writing = undefined
+    // What came while this was being written goes with the next.
+    if (gathered.length > 0 && !failed && standing() === 'open') void start(LIMITS.recordGatherMs)
   }
 
   async function writeNow(): Promise<void> {
@@ -111,12 +112,12 @@ export function createRecorder({ after, record, clock, intake, base, onCancelWan
     while (gathered.length > 0 && !failed && standing() === 'open') await start(0)
   }
 
-  async function sink(event: StreamResponse): Promise<void> {
+  async function sink(event: StreamResponse, bytes: number): Promise<void> {
     check()
-    const made = intake.take(event)
+    const made = intake.take(event, bytes)
     if (intake.overLimit()) end = 'over limit'
     gathered.push(...made)
-    if ('artifactUpdate' in event) gatheredBytes += JSON.stringify(event.artifactUpdate.artifact).length
+    gatheredBytes += bytes
     if (intake.ended() || gatheredBytes > LIMITS.recordGatherBytes) await writeNow()
     else if (gathered.length > 0 || !told) void start(told ? LIMITS.recordGatherMs : 0)
     check()

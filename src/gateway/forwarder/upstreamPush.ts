@@ -32,7 +32,10 @@ export function createUpstreamPush({ publicUrl, key }: { publicUrl: () => string
   return {
     of: (taskId) => ({
       url: `${publicUrl()}/v1/upstream/${taskId}`,
-      token: tokenOf(taskId),
+      // Only an agent that pushes needs it.
+      get token() {
+        return tokenOf(taskId)
+      },
       nudged: () => nudged(taskId),
     }),
     receive(taskId, token) {

@@ -169,7 +169,7 @@ function checkQueue(agent: Agent, { delivering, queuePerAgentMax }: OperationToo
 
 /** Hands a task over that was opened leased; after whoever waits for it has begun to listen. */
 function carry({ handed }: OpenedTask, { delivering }: OperationTools): void {
-  if (handed) delivering.take(handed.row, handed.lease)
+  if (handed) delivering.take(handed)
 }
 
 async function answerOf(opened: OpenedTask, call: AgentCall, tools: OperationTools): Promise<SendMessageResponse> {

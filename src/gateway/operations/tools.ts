@@ -2,17 +2,16 @@
 import type { HappeningSignals } from '../../happenings.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Call, FetchCard, Peer, PresentCard } from '../../ports.ts'
-import type { NewTask } from '../../store/tasks.ts'
 import type { Agent } from '../agents/agent.ts'
 import type { Agents } from '../agents/registry.ts'
 import type { Hub } from '../tasks/hub.ts'
-import type { OpenTools } from '../tasks/open.ts'
+import type { Handed, OpenTools } from '../tasks/open.ts'
 import type { Record } from '../tasks/record.ts'
 
 /** What the operations want of the forwarder: they are neighbours and meet in `main.ts`. */
 export interface Delivering {
   /** Carries a task that was opened leased. */
-  take(row: NewTask, lease: string): void
+  take(handed: Handed): void
   isClosed(tenant: string, destination: string): boolean
   /** How much waits there, about. */
   depth(tenant: string, destination: string): number

@@ -58,8 +58,16 @@ export interface OpenedTask {
   /** Known without reading when this send opened the task. */
   readonly task?: Task
   readonly first?: StreamEntry
-  /** The lease under which it is handed over; undefined: it waits. */
-  readonly handed?: { lease: string; row: NewTask }
+  /** Undefined: it waits. */
+  readonly handed?: Handed
+}
+
+/** What is handed over in memory, born leased. */
+export interface Handed {
+  readonly lease: string
+  readonly row: NewTask
+  /** What the row's body holds as text. */
+  readonly message: Message
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i
@@ -132,7 +140,7 @@ export async function openTask(
     repeated: false,
     task,
     first,
-    ...(handed && { handed: { lease: handed.lease, row } }),
+    ...(handed && { handed: { lease: handed.lease, row, message } }),
   }
 }
 

@@ -100,7 +100,6 @@ function toChange(change: TaskRecord, bodies: readonly string[], at: Date): Task
         kind: 'artifactUpdate' in event ? 2 : 1,
         body: bodies[index] as string,
         history: history && history.length > 0 ? JSON.stringify(history) : null,
-        request: null,
       }),
     ),
     state: state ? stateNumber(state) : null,

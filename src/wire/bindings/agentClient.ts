@@ -45,9 +45,14 @@ export interface CallBounds {
 
 export type StreamingOperation = 'SendStreamingMessage' | 'SubscribeToTask'
 
+/** What it took the agent to say it: bytes of a body, characters of an event's data. Counted, not measured anew. */
+export interface Sized {
+  readonly bytes: number
+}
+
 /** An agent's event stream, read at our pace. */
 export interface AgentEvents {
-  next(): Promise<({ kind: 'event' } & DecodedEvent) | { kind: 'end' } | Fault>
+  next(): Promise<({ kind: 'event' } & DecodedEvent & Sized) | { kind: 'end' } | Fault>
   close(): void
 }
 
@@ -56,7 +61,7 @@ export interface AgentClient {
     name: N,
     params: Params<N>,
     bounds: CallBounds,
-  ): Promise<{ kind: 'result'; result: Result<N> } | Fault>
+  ): Promise<({ kind: 'result'; result: Result<N> } & Sized) | Fault>
   stream<N extends StreamingOperation>(
     name: N,
     params: Params<N>,
@@ -92,7 +97,8 @@ export function createAgentClient(face: AgentFace, speech: Speech, tools: Client
         if (!isSuccess(response.status)) return faultIn(response)
         const value = valueIn(response.body, form)
         if (value.kind === 'fault') return value
-        return decoding(() => ({ kind: 'result', result: codec.decodeResult(name, value.json, binding) }))
+        const bytes = response.body.length
+        return decoding(() => ({ kind: 'result', result: codec.decodeResult(name, value.json, binding), bytes }))
       }
       return notOffered(name)
     },
@@ -122,7 +128,11 @@ export function createAgentClient(face: AgentFace, speech: Speech, tools: Client
         // An error before the first event, or the whole result of an agent that does not stream.
         const value = valueIn(response.body, form)
         if (value.kind === 'fault') return value
-        return decoding(() => ({ kind: 'events', events: single(codec.decodeEvent(value.json, binding)) }))
+        const bytes = response.body.length
+        return decoding(() => ({
+          kind: 'events',
+          events: single({ ...codec.decodeEvent(value.json, binding), bytes }),
+        }))
       }
       return notOffered(name)
     },
@@ -171,7 +181,7 @@ async function readWhole(stream: EgressStream, limits: Limits): Promise<EgressRe
   }
 }
 
-function single(event: DecodedEvent): AgentEvents {
+function single(event: DecodedEvent & Sized): AgentEvents {
   let told = false
   return {
     async next() {
@@ -202,7 +212,11 @@ function framedEvents(
       const event =
         value.kind === 'fault'
           ? value
-          : decoding(() => ({ kind: 'event' as const, ...codec.decodeEvent(value.json, binding) }))
+          : decoding(() => ({
+              kind: 'event' as const,
+              ...codec.decodeEvent(value.json, binding),
+              bytes: frame.text.length,
+            }))
       if (event.kind === 'fault') frames.close()
       return event
     },

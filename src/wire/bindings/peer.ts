@@ -59,7 +59,7 @@ export function createPeer(tools: PeerTools): Peer {
 }
 
 const discreet = (course: Course, verdict: Verdict): Verdict =>
-  verdict.kind === 'accepted' ? verdict : { ...verdict, reason: course.redact(verdict.reason) }
+  verdict.kind === 'accepted' ? verdict : { ...verdict, reason: course.redact.text(verdict.reason) }
 
 const isUnreachable = (verdict: Verdict): boolean =>
   verdict.kind === 'refused' && (verdict.code === 'UNREACHABLE' || verdict.code === 'BUSY')
@@ -122,7 +122,7 @@ async function sendOnce(carrying: Carrying, request: PeerSend): Promise<Verdict>
   const bounds = { signal: line.signal, headersMs: line.limits.agentReplyMs, totalMs: line.limits.agentReplyMs }
   const sent = await line.client.call('SendMessage', requestOf(line, request, returnImmediately), bounds)
   if (sent.kind === 'fault') return verdictOf(sent)
-  await take(course, { event: sent.result })
+  await take(course, { event: sent.result, bytes: sent.bytes })
   if (course.over) return course.over
   await carrying.clock.sleep(line.limits.agentPollFirstMs, line.signal)
   return carryOn(carrying, false)

@@ -2,11 +2,15 @@ import { describe, expect, test } from 'vitest'
 import type { StreamResponse } from '../../../src/a2a/events.ts'
 import type { Message, Task, TaskState } from '../../../src/a2a/tasks.ts'
 import { createIntake } from '../../../src/gateway/forwarder/intake.ts'
+import { LIMITS } from '../../../src/limits.ts'
 
 const now = () => new Date('2026-01-01T00:00:00.000Z')
 const ours = { taskId: 'ours', contextId: 'our-context' }
 const theirs = { taskId: 'up-1', contextId: 'up-context' }
-const intake = (more: object = {}) => createIntake({ ...ours, now, ...more })
+const intake = (more: object = {}) => {
+  const made = createIntake({ ...ours, now, ...more })
+  return { ...made, take: (event: StreamResponse, bytes = 100) => made.take(event, bytes) }
+}
 const message = (text: string, messageId = text): Message => ({
   messageId,
   role: 'ROLE_AGENT',
@@ -32,6 +36,15 @@ describe('what an agent says becomes events of ours', () => {
       statusUpdate: { ...ours, status: { state: 'TASK_STATE_WORKING', message: { ...ours, messageId: 'hello' } } },
     })
     expect([one.upstreamTask(), one.upstreamContext()]).toEqual(['up-1', 'up-context'])
+  })
+
+  test('more bytes of artifacts than a task may hold are told', () => {
+    const one = intake()
+    const chunk = { artifactUpdate: { ...theirs, artifact: { artifactId: 'a', parts: [{ text: 'x' }] } } }
+    one.take(chunk, LIMITS.bytesPerTaskMax)
+    expect(one.overLimit()).toBeUndefined()
+    one.take(chunk, 1)
+    expect(one.overLimit()).toContain('bytes')
   })
 
   test('a snapshot is only what is new in it, the status last', () => {

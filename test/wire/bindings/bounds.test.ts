@@ -63,6 +63,9 @@ describe('the scan', () => {
     ['{"a":"id","b":1}', {}],
     ['{"a":{"a":1},"b":[{"a":1},"b","b"]}', {}],
     ['{"a":1,"b":2,"a":3}', { duplicate: 'a' }],
+    [`{"a":"${'}[,'.repeat(50)}","b":1}`, { depth: 1, nodes: 2 }],
+    [`{"a":"${'}[,'.repeat(50)}\\"]","b":1}`, { depth: 1, nodes: 2 }],
+    [`{"a":"${'x'.repeat(100)}`, { depth: 1, nodes: 1 }],
   ])('%s', (text, facts) => {
     const found = scan(text)
     expect(found).toMatchObject(facts)

@@ -2,7 +2,7 @@
 import type { Task } from '../../../a2a/tasks.ts'
 import type { Verdict } from '../../../delivery.ts'
 import type { Clock } from '../../../platform/clock.ts'
-import type { AgentEvents } from '../agentClient.ts'
+import type { AgentEvents, Sized } from '../agentClient.ts'
 import { type Fault, fault, verdictOf } from '../faults.ts'
 import { type Course, endsCourse, take } from './course.ts'
 import type { Line } from './line.ts'
@@ -39,7 +39,7 @@ export async function pump(
       first = false
       // 0.3 resumes without a snapshot: what was missed is in the task, fetched before its end is told.
       const whole = partial && endsCourse(next.event) ? await getTask(line, course.taskId as string) : undefined
-      const ours = await take(course, whole?.kind === 'result' ? { event: { task: whole.result } } : next, opening)
+      const ours = await take(course, whole?.kind === 'result' ? snapshotOf(whole) : next, opening)
       if (course.over) {
         await drain(course, events)
         return { kind: 'end', final: false }
@@ -93,7 +93,7 @@ async function poll({ line, course, clock }: Carrying): Promise<Verdict> {
     const looked = await getTask(line, course.taskId as string)
     if (looked.kind === 'result') {
       failed = 0
-      await take(course, { event: { task: looked.result } })
+      await take(course, snapshotOf(looked))
       if (course.over) return course.over
     } else if (isFinal(looked) || ++failed >= FAILED_POLLS_MAX) {
       return verdictOf(looked.error === 'TASK_NOT_FOUND' ? LOST : looked)
@@ -109,7 +109,9 @@ const LOST: Fault = fault('rejected', 'the agent no longer knows the task (UPSTR
 const isFinal = ({ cause }: Fault): boolean =>
   cause === 'rejected' || cause === 'stopped' || cause === 'blocked' || cause === 'auth' || cause === 'invalid'
 
-export const getTask = (line: Line, id: string): Promise<{ kind: 'result'; result: Task } | Fault> =>
+const snapshotOf = ({ result, bytes }: { result: Task } & Sized) => ({ event: { task: result }, bytes })
+
+export const getTask = (line: Line, id: string): Promise<({ kind: 'result'; result: Task } & Sized) | Fault> =>
   line.client.call('GetTask', { id, ...line.tenant }, quick(line))
 
 /** For what an agent answers from memory. */

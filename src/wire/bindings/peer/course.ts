@@ -4,7 +4,10 @@ import { isInterrupted, isTerminal, type Message, type TaskState, type TaskStatu
 import type { Verdict } from '../../../delivery.ts'
 import type { Limits } from '../../../limits.ts'
 import type { EventSink } from '../../../ports.ts'
-import type { DecodedEvent } from '../../versions/codec.ts'
+import type { Sized } from '../agentClient.ts'
+import type { Redactor } from './redact.ts'
+
+type Said = { readonly event: StreamResponse } & Sized
 
 export interface Course {
   readonly sink: EventSink
@@ -12,7 +15,7 @@ export interface Course {
   readonly quarantine: (reason: string) => void
   readonly limits: Limits
   /** Takes our credentials out of a text, should the agent repeat them. */
-  readonly redact: (text: string) => string
+  readonly redact: Redactor
   /** The agent's id of the task, once it has told it. */
   taskId?: string
   contextId?: string | undefined
@@ -23,7 +26,7 @@ export interface Course {
   events: number
   bytes: number
   /** The last whole task that was given on, so that a poll without news stays quiet. */
-  snapshot?: string
+  snapshot?: StreamResponse
 }
 
 export const beginCourse = (
@@ -48,35 +51,36 @@ export const endsCourse = (event: StreamResponse): boolean => {
  * Gives an event on. `opening`: this is the snapshot with which the stream of a follow-up message begins; it may still say
  * INPUT_REQUIRED from before the message. False: it was not this conversation's.
  */
-export async function take(course: Course, { event }: Pick<DecodedEvent, 'event'>, opening = false): Promise<boolean> {
+export async function take(course: Course, { event, bytes }: Said, opening = false): Promise<boolean> {
   if (course.over) course.quarantine('an event after the end')
   const owned = course.over ? undefined : own(course, event)
   if (!owned) return false
-  await giveOn(course, owned, opening)
+  await giveOn(course, { event: owned, bytes }, opening)
   return true
 }
 
-async function giveOn(course: Course, owned: StreamResponse, opening: boolean): Promise<void> {
-  const said = JSON.stringify(owned)
-  const json = course.redact(said)
-  if ('task' in owned && course.snapshot === json) return finish(course, owned, opening)
+async function giveOn(course: Course, { event, bytes }: Said, opening: boolean): Promise<void> {
+  if ('task' in event && isKnown(course, event)) return finish(course, event, opening)
   course.events += 1
-  course.bytes += json.length
+  course.bytes += bytes
   if (course.events > course.limits.eventsPerTaskMax || course.bytes > course.limits.bytesPerTaskMax) {
     course.over = refusedFor('INVALID_AGENT_RESPONSE', 'the agent said more than one task may hold', false)
     return
   }
   try {
-    await course.sink(json === said ? owned : (JSON.parse(json) as StreamResponse))
+    await course.sink(course.redact.event(event), bytes)
   } catch {
     // The lease is lost: somebody else holds the delivery, and our writing would be fenced off.
     course.over = refusedFor('STOPPED', 'nobody takes the events any more', true)
     return
   }
-  if ('task' in owned) course.snapshot = json
+  if ('task' in event) course.snapshot = event
   else delete course.snapshot
-  finish(course, owned, opening)
+  finish(course, event, opening)
 }
+
+const isKnown = ({ snapshot }: Course, event: StreamResponse): boolean =>
+  snapshot !== undefined && JSON.stringify(snapshot) === JSON.stringify(event)
 
 function finish(course: Course, event: StreamResponse, opening: boolean) {
   if ('message' in event) course.over = ACCEPTED
