@@ -42,7 +42,8 @@ export function createGrpcClient(face: AgentFace, tools: ClientTools): AgentClie
       if (answer.kind === 'fault') return answer
       const json = jsonOf(method.output, answer.bytes)
       if ('kind' in json) return json
-      return decoding(() => ({ kind: 'result', result: codec.decodeResult(name, json.json, 'GRPC') }))
+      const bytes = answer.bytes.length
+      return decoding(() => ({ kind: 'result', result: codec.decodeResult(name, json.json, 'GRPC'), bytes }))
     },
 
     async stream(name, params, signal) {
@@ -148,7 +149,13 @@ function eventsOf({ stream, status }: Begun, { codec }: AgentFace, { event }: Rp
       if (next.kind === 'fault') return next
       const json = jsonOf(event, next.bytes)
       const decoded =
-        'kind' in json ? json : decoding(() => ({ kind: 'event' as const, ...codec.decodeEvent(json.json, 'GRPC') }))
+        'kind' in json
+          ? json
+          : decoding(() => ({
+              kind: 'event' as const,
+              ...codec.decodeEvent(json.json, 'GRPC'),
+              bytes: next.bytes.length,
+            }))
       if (decoded.kind === 'fault') stream.close()
       return decoded
     },
