@@ -109,6 +109,8 @@ export interface AgentTarget {
   readonly url: string
   /** The upstream's own card, canonical; undefined until it has answered once. */
   readonly card?: AgentCard
+  /** The only binding to speak with it; undefined: the first on its card that we speak. */
+  readonly binding?: Binding
   /** Headers that prove who we are to the agent. Sent to its own origins only. */
   readonly headers: Readonly<Record<string, string>>
   /** Origins beside that of `url` that an operator has approved. */

@@ -233,10 +233,7 @@ function begin(session: Session, { options, handler }: Asked, done: () => void):
   const control = new Control()
   handler.onRequestStart?.(control, {})
   const stream = control.aborted ? undefined : request(session, options, handler, control)
-  if (!stream) {
-    done()
-    return
-  }
+  if (!stream) return void done()
   control.stream = stream
   const before = session.heard
   // Silence from all of the session: it may be a connection to nobody.

@@ -42,7 +42,8 @@ const headerText = z
   .max(4_096)
   .regex(/^[\x20-\x7e]+$/, { error: 'visible ASCII characters only' })
 
-const a2a = z.strictObject({ kind: z.literal('a2a'), url: webUrl })
+const binding = z.enum(['JSONRPC', 'HTTP+JSON', 'GRPC'])
+const a2a = z.strictObject({ kind: z.literal('a2a'), url: webUrl, binding: binding.optional() })
 const mailbox = z.strictObject({ kind: z.literal('mailbox') })
 const webhook = z.strictObject({ kind: z.literal('webhook'), url: webUrl })
 const mcp = z
@@ -56,7 +57,7 @@ const mcp = z
   })
 export const Connector = z.discriminatedUnion('kind', [a2a, mailbox, webhook, mcp])
 export type Connector =
-  | { kind: 'a2a'; url: string }
+  | { kind: 'a2a'; url: string; binding?: z.infer<typeof binding> }
   | { kind: 'mailbox' }
   | { kind: 'webhook'; url: string }
   | { kind: 'mcp'; url?: string; command?: readonly string[] }
@@ -133,7 +134,7 @@ export interface ParsedRegistration {
 /** Which members there are, by where one is; for suggestions. */
 const KNOWN: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^$/, Object.keys(Registration.shape)],
-  [/^connector$/, ['kind', 'url', 'command']],
+  [/^connector$/, ['kind', 'url', 'binding', 'command']],
   [/^credentials$/, ['header', 'value', 'scheme', 'token']],
   [/^backoff$/, ['firstMs', 'longestMs']],
   [/^provider$/, ['url', 'organization']],

@@ -114,6 +114,7 @@ function createTarget(seal: Seal, rules: Rules): Agents['target'] {
       ...{ tenant, name, url, headers, signatures: rules(agent) },
       ...(card && { card }),
       ...(origins.length > 0 && { origins }),
+      ...(connector.kind === 'a2a' && connector.binding && { binding: connector.binding }),
     }
     known.set(agent, target)
     return target

@@ -11,8 +11,10 @@ import { CLIENTS, nameOf } from './suite.ts'
 const AGENTS: readonly (readonly [name: string, title: string, start: () => Promise<OfficialServer>])[] = [
   ['new-rpc', '1.3.0 JSONRPC', () => startModern('JSONRPC', true)],
   ['new-rest', '1.3.0 HTTP+JSON', () => startModern('HTTP+JSON', true)],
+  ['new-grpc', '1.3.0 GRPC', () => startModern('GRPC', true)],
   ['old-rpc', '0.3.14 JSONRPC', () => startOld('JSONRPC', true)],
   ['old-rest', '0.3.14 HTTP+JSON', () => startOld('HTTP+JSON', true)],
+  ['old-grpc', '0.3.14 GRPC', () => startOld('GRPC', true)],
   ['new-rpc-plain', '1.3.0 JSONRPC, no streams', () => startModern('JSONRPC', false)],
   ['old-rpc-plain', '0.3.14 JSONRPC, no streams', () => startOld('JSONRPC', false)],
 ]

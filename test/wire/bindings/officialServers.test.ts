@@ -7,8 +7,10 @@ const never = new AbortController().signal
 const SERVERS = [
   ['1.3.0 JSON-RPC', (streaming: boolean) => startModern('JSONRPC', streaming)],
   ['1.3.0 HTTP+JSON', (streaming: boolean) => startModern('HTTP+JSON', streaming)],
+  ['1.3.0 gRPC', (streaming: boolean) => startModern('GRPC', streaming)],
   ['0.3.14 JSON-RPC', (streaming: boolean) => startOld('JSONRPC', streaming)],
   ['0.3.14 HTTP+JSON', (streaming: boolean) => startOld('HTTP+JSON', streaming)],
+  ['0.3.14 gRPC', (streaming: boolean) => startOld('GRPC', streaming)],
 ] as const
 const CASES = SERVERS.flatMap(([name, start]) => [
   [name, 'streaming', () => start(true)] as const,

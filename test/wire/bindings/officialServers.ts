@@ -1,12 +1,15 @@
-/** The official SDKs' servers as agents: 1.3.0 (A2A 1.0) and 0.3.14 (A2A 0.3), each over JSON-RPC and HTTP+JSON. */
+/** The official SDKs' servers as agents: 1.3.0 (A2A 1.0) and 0.3.14 (A2A 0.3), each over JSON-RPC, HTTP+JSON and gRPC. */
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { AgentCard, Message, Task, TaskArtifactUpdateEvent, TaskStatusUpdateEvent } from '@a2a-js/sdk'
 import * as modern from '@a2a-js/sdk/server'
 import * as modernExpress from '@a2a-js/sdk/server/express'
+import * as modernGrpc from '@a2a-js/sdk/server/grpc'
+import { Server as GrpcServer, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js'
 import express from 'express'
 import * as old from 'sdk03/server'
 import * as oldExpress from 'sdk03/server/express'
+import * as oldGrpc from 'sdk03/server/grpc'
 
 export interface OfficialServer {
   readonly url: string
@@ -64,23 +67,39 @@ async function listening(app: express.Express): Promise<{ server: Server; base: 
   return { server, base: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` }
 }
 
-function stopper(server: Server) {
+function stopper(server: Server, grpc?: GrpcServer) {
   return async () => {
+    grpc?.forceShutdown()
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   }
 }
 
-export type OfficialBinding = 'JSONRPC' | 'HTTP+JSON'
+export type OfficialBinding = 'JSONRPC' | 'HTTP+JSON' | 'GRPC'
+
+/** A gRPC port that has no service yet: its number is needed for the card. */
+async function grpcPort(): Promise<{ server: GrpcServer; address: string }> {
+  const server = new GrpcServer()
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    ),
+  )
+  return { server, address: `127.0.0.1:${port}` }
+}
+
+const addService = (server: GrpcServer, service: unknown, implementation: unknown) =>
+  server.addService(service as Parameters<GrpcServer['addService']>[0], implementation as UntypedServiceImplementation)
 let said = 0
 
 export async function startModern(binding: OfficialBinding, streaming: boolean): Promise<OfficialServer> {
   const app = express()
   const { server, base } = await listening(app)
   const path = binding === 'JSONRPC' ? 'rpc' : 'rest'
+  const grpc = binding === 'GRPC' ? await grpcPort() : undefined
   const card = AgentCard.fromJSON({
     ...cardOf(base, streaming),
-    supportedInterfaces: [{ url: base + path, protocolBinding: binding, protocolVersion: '1.0' }],
+    supportedInterfaces: [{ url: grpc?.address ?? base + path, protocolBinding: binding, protocolVersion: '1.0' }],
   })
   const wordsOf = (taskId: string, contextId: string): Words => {
     const state = (name: string) => `TASK_STATE_${name.toUpperCase().replace('-', '_')}`
@@ -120,20 +139,25 @@ export async function startModern(binding: OfficialBinding, streaming: boolean):
   const requestHandler = new modern.DefaultRequestHandler(card, new modern.InMemoryTaskStore(), executor)
   const options = { requestHandler, userBuilder: modernExpress.UserBuilder.noAuthentication }
   app.use('/.well-known/agent-card.json', modernExpress.agentCardHandler({ agentCardProvider: requestHandler }))
-  app.use(
-    `/${path}`,
-    binding === 'JSONRPC' ? modernExpress.jsonRpcHandler(options) : modernExpress.restHandler(options),
-  )
-  return { url: base, stop: stopper(server) }
+  if (grpc) {
+    const userBuilder = modernGrpc.UserBuilder.noAuthentication
+    addService(grpc.server, modernGrpc.A2AService, modernGrpc.grpcService({ requestHandler, userBuilder }))
+  } else
+    app.use(
+      `/${path}`,
+      binding === 'JSONRPC' ? modernExpress.jsonRpcHandler(options) : modernExpress.restHandler(options),
+    )
+  return { url: base, stop: stopper(server, grpc?.server) }
 }
 
 export async function startOld(binding: OfficialBinding, streaming: boolean): Promise<OfficialServer> {
   const app = express()
   const { server, base } = await listening(app)
   const path = binding === 'JSONRPC' ? 'rpc' : 'rest'
+  const grpc = binding === 'GRPC' ? await grpcPort() : undefined
   const card = {
     ...cardOf(base, streaming),
-    url: base + path,
+    url: grpc?.address ?? base + path,
     protocolVersion: '0.3.0',
     preferredTransport: binding,
   }
@@ -179,6 +203,10 @@ export async function startOld(binding: OfficialBinding, streaming: boolean): Pr
   const requestHandler = new old.DefaultRequestHandler(card as never, new old.InMemoryTaskStore(), executor)
   const options = { requestHandler, userBuilder: oldExpress.UserBuilder.noAuthentication }
   app.use('/.well-known/agent-card.json', oldExpress.agentCardHandler({ agentCardProvider: requestHandler }))
-  app.use(`/${path}`, binding === 'JSONRPC' ? oldExpress.jsonRpcHandler(options) : oldExpress.restHandler(options))
-  return { url: base, stop: stopper(server) }
+  if (grpc) {
+    const userBuilder = oldGrpc.UserBuilder.noAuthentication
+    addService(grpc.server, oldGrpc.A2AService, oldGrpc.grpcService({ requestHandler, userBuilder }))
+  } else
+    app.use(`/${path}`, binding === 'JSONRPC' ? oldExpress.jsonRpcHandler(options) : oldExpress.restHandler(options))
+  return { url: base, stop: stopper(server, grpc?.server) }
 }

@@ -2,7 +2,7 @@
 
 /**
  * The origin to dial. Without a scheme it is that of the registered address: who was met over TLS is not spoken to in the
- * clear. Undefined: not an address, or TLS would be given up.
+ * clear. gRPC's port is its own, so the host is what must be the agent's. Undefined: not an address, or TLS would be given up.
  */
 export function grpcOrigin(address: string, registered: string): string | undefined {
   if (!URL.canParse(registered)) return undefined
@@ -11,12 +11,4 @@ export function grpcOrigin(address: string, registered: string): string | undefi
   if (!URL.canParse(url)) return undefined
   const { origin, protocol: asked, username } = new URL(url)
   return username !== '' || (protocol === 'https:' && asked !== 'https:') ? undefined : origin
-}
-
-const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
-
-/** The same host: gRPC needs a port of its own, and whoever serves an agent's card speaks for its host. */
-export function isSameHost(one: string, other: string): boolean {
-  const [a, b] = [new URL(one).hostname, new URL(other).hostname]
-  return a === b || (LOOPBACK.has(a) && LOOPBACK.has(b))
 }

@@ -2,18 +2,22 @@
 import type { AgentCard, AgentInterface } from '../../../a2a/agentCard.ts'
 import type { Verdict } from '../../../delivery.ts'
 import { LIMITS, type Limits } from '../../../limits.ts'
-import { isSameOrigin, originOf } from '../../../platform/origins.ts'
+import { bareOrigin, isSameHost, isSameOrigin, originOf } from '../../../platform/origins.ts'
 import type { AgentTarget, FetchCard, Nudged, PeerSend } from '../../../ports.ts'
 import { codecFor } from '../../versions/table.ts'
-import { type AgentClient, type AgentFace, type ClientTools, createAgentClient, type Speech } from '../agentClient.ts'
+import { type AgentClient, type AgentFace, type ClientTools, createAgentClient } from '../agentClient.ts'
+import { grpcOrigin } from '../grpc/address.ts'
 import { speakJsonRpc } from '../jsonrpc/client.ts'
 import { speakRest } from '../rest/client.ts'
 
 /** Bindings that we speak as a client, by the name that a card uses. */
-const SPEECHES: Readonly<Record<string, (face: AgentFace) => Speech>> = {
-  JSONRPC: speakJsonRpc,
-  'HTTP+JSON': speakRest,
-}
+const SPEECHES: Readonly<Record<string, (face: AgentFace, tools: ClientTools) => AgentClient | Promise<AgentClient>>> =
+  {
+    JSONRPC: (face, tools) => createAgentClient(face, speakJsonRpc(face), tools),
+    'HTTP+JSON': (face, tools) => createAgentClient(face, speakRest(face), tools),
+    // Loaded by who needs it.
+    GRPC: async (face, tools) => (await import('../grpc/client.ts')).createGrpcClient(face, tools),
+  }
 
 export interface Line {
   readonly client: AgentClient
@@ -55,7 +59,7 @@ export async function openLine(
       },
     }
   const line: Line = {
-    client: createAgentClient(face, face.speech, tools),
+    client: await face.speak(face, tools),
     tenant: face.tenant === undefined ? {} : { tenant: face.tenant },
     streams: card.capabilities.streaming === true,
     pushes: card.capabilities.pushNotifications === true,
@@ -83,34 +87,38 @@ async function cardOf(
   return fetched.kind === 'fetched' ? fetched.card : fetched.verdict
 }
 
-/** The first entry that we can speak with: the order is the agent's preference (A2A 1.0 §8.3.2). */
+/** The first entry that we can speak with: the order is the agent's preference (A2A 1.0 §8.3.2), unless one was chosen. */
 function chooseFace(card: AgentCard, target: AgentTarget, request: Pick<PeerSend, 'extensions'> & Partial<PeerSend>) {
   for (const offered of card.supportedInterfaces) {
-    const speak = SPEECHES[offered.protocolBinding.toUpperCase()]
+    const binding = offered.protocolBinding.toUpperCase()
+    const speak = SPEECHES[binding]
     const codec = codecFor(offered.protocolVersion)
-    if (!speak || !codec || !isAtHome(offered, target)) continue
-    const face: AgentFace = {
-      url: offered.url,
-      ...tenantOf(offered),
-      codec,
-      headers: headersOf(codec.version, target, request),
-    }
-    return { ...face, speech: speak(face) }
+    if (!speak || !codec || (target.binding !== undefined && target.binding !== binding)) continue
+    const url = addressAtHome(offered, target)
+    if (url === undefined) continue
+    const face: AgentFace = { url, ...tenantOf(offered), codec, headers: headersOf(codec.version, target, request) }
+    return { ...face, speak }
   }
   return undefined
 }
 
-const atHome = new WeakMap<AgentInterface, { readonly target: Home; readonly home: boolean }>()
+const atHome = new WeakMap<AgentInterface, { readonly target: Home; readonly address: string | undefined }>()
 type Home = Pick<AgentTarget, 'url' | 'origins'>
 
-/** Remembered beside the card's entry: four URLs were parsed for each send. */
-function isAtHome(offered: AgentInterface, { url, origins }: Home): boolean {
+/**
+ * Where to call, if our credentials may go there. Remembered beside the card's entry: four URLs were parsed for each send.
+ */
+function addressAtHome(offered: AgentInterface, { url, origins }: Home): string | undefined {
   const known = atHome.get(offered)
-  if (known?.target.url === url && known.target.origins === origins) return known.home
-  const origin = originOf(offered.url)
-  const home = isSameOrigin(offered.url, url) || (origin !== undefined && (origins?.includes(origin) ?? false))
-  atHome.set(offered, { target: { url, ...(origins && { origins }) }, home })
-  return home
+  if (known?.target.url === url && known.target.origins === origins) return known.address
+  const grpc = offered.protocolBinding.toUpperCase() === 'GRPC'
+  const address = grpc ? grpcOrigin(offered.url, url) : offered.url
+  const origin = grpc ? bareOrigin(offered.url) : originOf(offered.url)
+  const approved = origin !== undefined && (origins?.includes(origin) ?? false)
+  const own = address !== undefined && (grpc ? isSameHost(address, url) : isSameOrigin(address, url))
+  const found = own || approved ? address : undefined
+  atHome.set(offered, { target: { url, ...(origins && { origins }) }, address: found })
+  return found
 }
 
 // The JS SDK up to 1.3.0 writes `tenant: ''` into its cards.
