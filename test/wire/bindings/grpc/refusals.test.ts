@@ -1,5 +1,6 @@
 /** Mistaken and hostile rpcs on a running gateway (bad inputs, table L): a definite status, its details, and it lives on. */
 import { connect, constants } from 'node:http2'
+import { connect as connectSocket } from 'node:net'
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
 import { BinaryWriter } from '@bufbuild/protobuf/wire'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -226,6 +227,82 @@ describe('messages that are too much, or none', () => {
   })
 })
 
+const partOf = (...fields: readonly (readonly [number, string])[]) => {
+  const writer = new BinaryWriter()
+  for (const [number, words] of fields) writer.uint32((number << 3) | 2).string(words)
+  return writer.finish()
+}
+
+test('of two contents in one part the last one counts (L-11)', async () => {
+  // Message: 1 message_id, 4 role, 5 parts; Part: 1 text, 3 url. SendMessageRequest: 1 tenant, 2 message, 3 configuration.
+  for (const [fields, kept] of [
+    [
+      [
+        [1, 'a'],
+        [3, 'https://x.example/'],
+      ],
+      { url: 'https://x.example/' },
+    ],
+    [
+      [
+        [3, 'https://x.example/'],
+        [1, 'artifact'],
+      ],
+      { text: 'artifact' },
+    ],
+  ] as const) {
+    const sent = new BinaryWriter()
+      .uint32((1 << 3) | 2)
+      .string(crypto.randomUUID())
+      .uint32(4 << 3)
+      .int32(Role.USER)
+      .uint32((5 << 3) | 2)
+      .bytes(partOf(...fields))
+      .finish()
+    const request = new BinaryWriter().uint32((1 << 3) | 2).string('echo')
+    const now = new BinaryWriter()
+      .uint32(4 << 3)
+      .bool(true)
+      .finish()
+    const bytes = request
+      .uint32((2 << 3) | 2)
+      .bytes(sent)
+      .uint32((3 << 3) | 2)
+      .bytes(now)
+      .finish()
+    const task = taskIn(await asked('SendMessage', bytes))
+    expect((await world.client('echo').get(task?.id ?? '')).history?.[0]?.parts).toEqual([kept])
+  }
+})
+
+test('an enum that nobody knows (L-12)', async () => {
+  const role = aSend({ message: { ...message(), role: 99 as never } })
+  const list = toBinary(ListTasksRequestSchema, create(ListTasksRequestSchema, { tenant: 'echo', status: 99 as never }))
+  for (const answer of [await asked('SendMessage', role), await asked('ListTasks', list)])
+    expect(told(answer)).toEqual(['INVALID_ARGUMENT', 'INVALID_PARAMS'])
+})
+
+describe('the service of 0.3 is held to the same', () => {
+  const service = 'a2a.v1.A2AService'
+  const old = { service, metadata: { 'x-waypost-agent': 'echo' } }
+
+  test.each([
+    ['garbage', Buffer.from([0xff, 0xff, 0xff, 0xff]), 'INVALID_ARGUMENT INVALID_PARAMS'],
+    ['text that is not UTF-8', Buffer.from([0x0a, 2, 0xc3, 0x28]), 'INVALID_ARGUMENT INVALID_PARAMS'],
+    ['one byte more than 4 MiB', Buffer.alloc(4 * 1024 * 1024 + 1), 'RESOURCE_EXHAUSTED PAYLOAD_TOO_LARGE'],
+  ])('%s', async (_what, bytes, expected) => {
+    expect(told(await asked('GetTask', bytes, old)).join(' ')).toBe(expected)
+  })
+
+  test('no key, no agent, another version', async () => {
+    expect((await ask(world.address, 'GetTask', Buffer.alloc(0), old)).code).toBe('UNAUTHENTICATED')
+    const name = Buffer.from('\x0a\x07tasks/x')
+    expect(told(await asked('GetTask', name, { service }))).toEqual(['NOT_FOUND', 'AGENT_NOT_FOUND'])
+    const later = { service, metadata: { ...old.metadata, 'a2a-version': '99.0' } }
+    expect(told(await asked('GetTask', name, later))).toEqual(['UNIMPLEMENTED', 'VERSION_NOT_SUPPORTED'])
+  })
+})
+
 describe('deadlines and leaving', () => {
   test('a deadline that has passed is told, and the task goes on', async () => {
     const said = message('delay')
@@ -235,6 +312,15 @@ describe('deadlines and leaving', () => {
     expect(again?.id).toBeTruthy()
     expect(agent.executionsOf(said.messageId ?? '')).toBe(1)
     agent.release(said.messageId)
+  })
+
+  test('a deadline of a millisecond; one that is none', async () => {
+    expect((await asked('SendMessage', aSend({ configuration: {} }), { deadlineMs: 1 })).code).toBe('DEADLINE_EXCEEDED')
+    const timeouts = ['soon', '-1S', '999999999S', '']
+    for (const timeout of timeouts) {
+      const { 'grpc-status': status } = await frames({ 'grpc-timeout': timeout }, framed(0, aGet('x')))
+      expect(['3', '5', '13']).toContain(status)
+    }
   })
 
   test('a deadline of ten years is no deadline of now', async () => {
@@ -341,5 +427,67 @@ describe('frames that are not as they should be', () => {
     }
     expect((await frames({}, framed(0, aGet('x'))))['grpc-status']).toBe('5')
     session.destroy()
+  })
+
+  test('no te, another encoding: answered or refused, and alive (L-10)', async () => {
+    for (const headers of [{ te: undefined }, { 'grpc-encoding': 'snappy' }, { 'grpc-accept-encoding': '?' }])
+      expect((await frames(headers as Record<string, string>, framed(0, aGet('x'))))['grpc-status']).toMatch(
+        /^(5|12|13)$/,
+      )
+    expect((await frames({}, framed(0, aGet('x'))))['grpc-status']).toBe('5')
+  })
+
+  test('a thousand at once on one connection, a hundred at a time (L-09)', async () => {
+    const session = connect(`http://${world.address}`)
+    await new Promise((resolve) => session.once('remoteSettings', resolve))
+    expect(session.remoteSettings.maxConcurrentStreams).toBe(100)
+    const statuses = Array.from({ length: 1_000 }, () => {
+      const headers = { ':method': 'POST', ':path': '/lf.a2a.v1.A2AService/GetTask', te: 'trailers', ...key }
+      const stream = session.request({ ...headers, 'content-type': 'application/grpc' })
+      stream.end(framed(0, aGet('x')))
+      return new Promise((resolve) => {
+        let status: unknown = 'none'
+        const look = (told: Record<string, unknown>) => {
+          status = told['grpc-status'] ?? status
+        }
+        stream.on('response', look).on('trailers', look)
+        stream.on('error', () => {}).on('close', () => resolve(status))
+        stream.resume()
+      })
+    })
+    expect(new Set(await Promise.all(statuses))).toEqual(new Set(['5']))
+    session.destroy()
+  })
+
+  test('a window of one byte: slow, and whole', async () => {
+    const session = connect(`http://${world.address}`, { settings: { initialWindowSize: 1 } })
+    const sent = taskIn(await asked('SendMessage', aSend()))
+    const headers = { ':method': 'POST', ':path': '/lf.a2a.v1.A2AService/GetTask', te: 'trailers', ...key }
+    const stream = session.request({ ...headers, 'content-type': 'application/grpc' })
+    stream.end(framed(0, aGet(sent?.id ?? '')))
+    const pieces: Buffer[] = []
+    for await (const piece of stream) pieces.push(piece as Buffer)
+    expect(fromBinary(TaskSchema, Buffer.concat(pieces).subarray(5)).id).toBe(sent?.id)
+    expect(pieces.length).toBeGreaterThan(20)
+    session.destroy()
+  })
+
+  test('a flood of pings and settings that nobody reads the answers of harms nobody else', async () => {
+    const [host, port] = world.address.split(':') as [string, string]
+    const frame = (type: number, length: number) =>
+      Buffer.from([0, 0, length, type, 0, 0, 0, 0, 0, ...Buffer.alloc(length)])
+    const preface = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(4, 0)])
+    for (const flood of [frame(6, 8), frame(4, 0)]) {
+      const socket = connectSocket(Number(port), host)
+      socket.on('error', () => {}).pause()
+      socket.write(preface)
+      // Written, or hung up on: both are well.
+      await new Promise<void>((resolve) => {
+        socket.once('close', () => resolve())
+        socket.write(Buffer.concat(Array.from({ length: 20_000 }, () => flood)), () => resolve())
+      })
+      expect((await frames({}, framed(0, aGet('x'))))['grpc-status']).toBe('5')
+      socket.destroy()
+    }
   })
 })
