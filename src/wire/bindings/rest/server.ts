@@ -119,6 +119,8 @@ export function queryFields(query: string): Fields {
       throw new A2AError('INVALID_PARAMS', 'a query parameter comes twice', { violations })
     }
     if (NUMBERS.has(name)) fields[name] = /^-?\d{1,15}$/.test(value) ? Number(value) : Number.NaN
+    // An enum by its number, which ProtoJSON allows.
+    else if (name === 'status' && /^\d$/.test(value)) fields[name] = Number(value)
     else if (BOOLEANS.has(name)) fields[name] = value === 'true' ? true : value === 'false' ? false : value
     else fields[name] = value
   }
