@@ -30,7 +30,7 @@ export interface GrpcTools {
 export interface Rpc {
   readonly request: Http2ServerRequest
   readonly startedAt: number
-  /** By name, case-folded; undefined: only the message itself can tell; '': a name that no agent can have. */
+  /** By name, case-folded; undefined: only the message itself can tell, and has not been read; '': no agent's name. */
   agent: string | undefined
   credentials: Credentials | undefined
   caller: Caller | undefined

@@ -22,6 +22,8 @@ export interface Relayed {
   readonly rpcs: Rpcs
   /** Aborted when the client has gone or its deadline has passed. */
   readonly signal: AbortSignal
+  /** Asks anew who is calling; rejects as Authenticate does. */
+  readonly proveAgain: () => Promise<unknown>
 }
 
 /** What waits for a reader, and why nothing more comes. */
@@ -89,7 +91,12 @@ const closes = (entry: StreamEntry, { codec }: Rpcs): boolean =>
   entry.last || (entry.interrupted && codec.rim.closesInterrupted && entry.json.startsWith('{"statusUpdate"'))
 
 /** Lets entries in and looks after the reader. What comes back ends it all, once. */
-function openStream(rpc: Rpc, { stream, release, signal, rpcs }: Relayed, waiting: Waiting, tools: GrpcTools) {
+function openStream(
+  rpc: Rpc,
+  { stream, release, signal, rpcs, proveAgain }: Relayed,
+  waiting: Waiting,
+  tools: GrpcTools,
+) {
   const { limits, signals, clock } = tools
   const task = stream.taskId ?? ''
   const openedAt = clock.elapsed()
@@ -106,12 +113,22 @@ function openStream(rpc: Rpc, { stream, release, signal, rpcs }: Relayed, waitin
     signals.emit('stream.closed', { task, binding: 'GRPC', why })
   }
   const gone = () => end('disconnected')
+  // A revoked or expired credential ends its streams; that it cannot be checked at the moment does not.
+  const prove = () =>
+    proveAgain().catch((error: unknown) => {
+      if (error instanceof A2AError && error.reason === 'UNAUTHENTICATED') end('cut')
+    })
   const look = async () => {
+    let provenAt = openedAt
     while (!over.signal.aborted) {
-      await clock.sleep(Math.min(ROUND_MS, limits.streamStallMs), over.signal)
+      await clock.sleep(Math.min(ROUND_MS, limits.streamStallMs, limits.credentialCacheMs), over.signal)
       const now = clock.elapsed()
       if (waiting.handedAt !== undefined && now - waiting.handedAt >= limits.streamStallMs) end('stalled')
       else if (tools.draining() || now - openedAt >= limits.streamAgeMaxMs) end('cut')
+      else if (now - provenAt >= limits.credentialCacheMs) {
+        provenAt = now
+        void prove()
+      }
     }
   }
   signals.emit('stream.opened', { task, binding: 'GRPC' })

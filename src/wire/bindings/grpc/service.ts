@@ -122,7 +122,11 @@ async function* answer(
   if (reply) yield reply
   if (!opened) return
   try {
-    yield* relay(rpc, { ...opened, rpcs, signal: context.signal }, tools)
+    yield* relay(
+      rpc,
+      { ...opened, rpcs, signal: context.signal, proveAgain: () => identify(rpc, rpc.agent ?? '', tools) },
+      tools,
+    )
   } catch (cause) {
     throw refusal(rpc, cause, context.signal, tools)
   }
@@ -138,6 +142,7 @@ async function run(
   const { limits, performer } = tools
   const { json, weight } = readRequest(method.input, message, limits)
   const { agent, fields } = addressed(rpc, json, tools)
+  rpc.agent = agent
   const caller = rpc.caller ?? (await identify(rpc, agent, tools))
   if (agent === '') throw new A2AError('AGENT_NOT_FOUND', 'no such agent; say which by tenant or x-waypost-agent')
   const parameters = parametersOf(rpc.request.headers, '', limits)

@@ -1,5 +1,12 @@
 /** gRPC towards agents that are written frame by frame: what they say wrong, when they fall silent, how they refuse. */
-import { constants, createServer, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import {
+  constants,
+  createSecureServer,
+  createServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { create, type DescMessage, fromBinary, fromJson, type JsonValue, toBinary, toJson } from '@bufbuild/protobuf'
 import { encodeBinaryHeader } from '@connectrpc/connect'
@@ -11,6 +18,7 @@ import type { AgentTarget } from '../../../../src/ports.ts'
 import * as old from '../../../../src/wire/bindings/grpc/gen/a2a/0.3/a2a_pb.ts'
 import * as modern from '../../../../src/wire/bindings/grpc/gen/a2a/1.0/a2a_pb.ts'
 import { createPeer } from '../../../../src/wire/bindings/peer.ts'
+import { TEST_CERTIFICATE, TEST_KEY } from '../../../support/certificate.ts'
 import { createLog, type Log } from '../../../support/log.ts'
 import { aSend, glance, type Haste, haste, listen, loopbackEgress } from '../peers.ts'
 import { infoDetail, retryDetail, statusDetails } from './world.ts'
@@ -234,6 +242,31 @@ describe('where it goes', () => {
       reason: expect.stringMatching(/TLS|HTTP.2/),
     })
     expect(calls.entries).toEqual([])
+  })
+
+  test('over TLS, to those whom somebody vouches for', async () => {
+    const secure = createSecureServer({ key: TEST_KEY, cert: TEST_CERTIFICATE })
+    const asked: (string | undefined)[] = []
+    secure.on('stream', (stream, headers) => {
+      asked.push(headers[':scheme'])
+      say({ stream } as Call, events(task('COMPLETED')))
+    })
+    await new Promise<void>((resolve) => secure.listen(0, '127.0.0.1', resolve))
+    const { port } = secure.address() as AddressInfo
+    const trusting = createEgress({ allow: ['127.0.0.0/8', '::1/128'], ca: TEST_CERTIFICATE })
+    for (const [by, expected] of [
+      [trusting, { kind: 'accepted' }],
+      [egress, { kind: 'refused', code: 'UNREACHABLE' }],
+    ] as const) {
+      const peer = createPeer({ egress: by, clock })
+      for (const url of [`localhost:${port}`, `https://localhost:${port}`]) {
+        const target = { ...targetOf('1.0', { url }), url: 'https://localhost/' }
+        expect(await peer.send(target, aSend('x'), listen().sink, never)).toMatchObject(expected)
+      }
+    }
+    expect(asked).toEqual(['https', 'https'])
+    await trusting.close()
+    await new Promise((resolve) => secure.close(resolve))
   })
 
   test('the order is the agent’s, unless a binding was chosen', async () => {

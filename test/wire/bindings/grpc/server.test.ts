@@ -1,5 +1,5 @@
 /** The listener by itself, with lambdas for the half that decides: readers that do not keep up, stopping, a taken port. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:http2'
 import { connect as connectSocket, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -159,6 +159,30 @@ test('a stream that is cut is told from one that has ended', async () => {
   await stream.closed
 })
 
+test('a credential that is no longer good ends its streams; one that cannot be checked does not', async () => {
+  let answer: 'good' | 'broken' | 'gone' = 'good'
+  const asked = withResolvers<void>()
+  const authenticate: GrpcServerTools['authenticate'] = async () => {
+    if (answer === 'gone') throw new A2AError('UNAUTHENTICATED', 'revoked')
+    if (answer === 'broken') {
+      asked.resolve()
+      throw new Error('no database')
+    }
+    return CALLER
+  }
+  const stream = handStream()
+  const { address } = await aServer(() => stream, { authenticate, limits: { credentialCacheMs: 10 } })
+  const reading = ask(address, 'SubscribeToTask', GET)
+  const sink = await stream.sink
+  answer = 'broken'
+  await asked.promise
+  expect(sink.push(entry(1, status('TASK_STATE_WORKING')))).toBe(true)
+  answer = 'gone'
+  const told = await reading
+  expect([told.replies.length, told.code]).toEqual([1, 'UNAVAILABLE'])
+  await stream.closed
+})
+
 test('a stream that pauses for its caller ends well', async () => {
   const stream = handStream()
   const { address } = await aServer(() => stream)
@@ -313,6 +337,35 @@ test('who speaks something else, or does not answer pings, is hung up on; who do
   await hungUp(port)
   sink.push(entry(1, { task: TASK }, { last: true }))
   expect((await reading).code).toBe('OK')
+})
+
+test('a certificate by setting; one that is none, or alone, is told before anything runs', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'waypost-'))
+  stops.push(async () => rmSync(directory, { recursive: true, force: true }))
+  const files = { GRPC_TLS_CERT: join(directory, 'cert.pem'), GRPC_TLS_KEY: join(directory, 'key.pem') }
+  writeFileSync(files.GRPC_TLS_CERT, TEST_CERTIFICATE)
+  writeFileSync(files.GRPC_TLS_KEY, TEST_KEY)
+  const port = await freePort()
+  const start = (env: Record<string, string>) => aWorld({ directory, env: { GRPC_PORT: String(port), ...env } })
+  for (const wrong of [
+    { GRPC_TLS_CERT: files.GRPC_TLS_CERT },
+    { GRPC_TLS_KEY: files.GRPC_TLS_KEY },
+    { ...files, GRPC_TLS_KEY: join(directory, 'none.pem') },
+    { ...files, GRPC_TLS_CERT: files.GRPC_TLS_KEY },
+    { GRPC_PUBLIC_ADDRESS: 'not an address' },
+    { GRPC_PUBLIC_ADDRESS: 'a.{agent}.example:1' },
+  ])
+    await expect(start(wrong)).rejects.toMatchObject({ code: 'WAYPOST_ERR_CONFIG' })
+  const world = await start(files)
+  stops.push(() => world.stop({ keep: true }))
+  const client = new Client(`localhost:${port}`, credentials.createSsl(Buffer.from(TEST_CERTIFICATE)))
+  const same = (bytes: Buffer) => bytes
+  const code = await new Promise((resolve) =>
+    client.makeUnaryRequest('/lf.a2a.v1.A2AService/GetTask', same, same, GET, (error) => resolve(error?.code)),
+  )
+  client.close()
+  // UNAUTHENTICATED: it was understood.
+  expect(code).toBe(16)
 })
 
 test('a gateway whose gRPC port is taken does not run, and leaves nothing behind', async () => {
