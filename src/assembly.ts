@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { createSecureContext } from 'node:tls'
 import { type Config, ConfigError, grpcAddress } from './config.ts'
-import { createPresentCard, waysIn } from './gateway/agents/present.ts'
+import { createPresentCard, createPresentExtended, waysIn } from './gateway/agents/present.ts'
 import { type Agents, createAgents } from './gateway/agents/registry.ts'
 import { rulesOf } from './gateway/agents/signatures.ts'
 import { createApiKeys, newAgentKey } from './gateway/callers/apiKeys.ts'
@@ -100,13 +100,15 @@ export function buildParties(
   const address = grpcAddress(config, url())
   const grpc = address === undefined ? undefined : { address, rootAgent: config.rootAgent }
   const interfaces = waysIn(ALL_VERSIONS.map(({ version }) => version).reverse(), grpc)
-  const presentCard = createPresentCard({
+  const presenting = {
     find: agents.find,
     publicUrl: url,
     interfaces,
     sign: signer.signatures,
     signedSince: signer.since,
-  })
+  }
+  const presentCard = createPresentCard(presenting)
+  const presentExtended = createPresentExtended(presenting)
   const authenticate = createAuthenticate({
     db,
     clock,
@@ -117,7 +119,7 @@ export function buildParties(
     limits,
   })
   const keys = createApiKeys({ db, onRevoked: authenticate.forget })
-  return { agents, presentCard, authenticate, keys }
+  return { agents, presentCard, presentExtended, authenticate, keys }
 }
 export type Parties = ReturnType<typeof buildParties>
 
@@ -220,7 +222,7 @@ export type Queue = Awaited<ReturnType<typeof buildQueue>>
 export function buildOperations(
   ground: Ground,
   { egress, peer }: Outward,
-  { agents, presentCard }: Parties,
+  { agents, presentCard, presentExtended }: Parties,
   queue: Queue,
 ) {
   const { db, seal, now, clock, signals, secrets, config, limits, draining } = ground
@@ -251,6 +253,7 @@ export function buildOperations(
     delivering: { take: forwarder.take, isClosed: forwarder.isClosed, depth: depths.depth },
     signals,
     presentCard,
+    presentExtended,
     pageKey: derivedKey(secrets.masterKey, 'page tokens'),
     blockMs: config.blockSeconds * 1000,
     pushConfigsMax: limits.pushConfigsPerTaskMax,

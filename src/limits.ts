@@ -163,6 +163,8 @@ export const LIMITS = {
   cardFetchMs: 10_000,
   cardFreshMs: 5 * MINUTE_MS,
   cardMaxAgeSeconds: 60,
+  /** Extended cards that one agent is asked for at a time: each is a call of its own. */
+  extendedCardsInFlight: 16,
   /** Signatures of one card that are looked at, and keys that may be trusted for one. */
   cardSignaturesMax: 8,
   cardKeysMax: 32,

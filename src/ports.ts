@@ -162,7 +162,7 @@ export type Nudged = () => Promise<void>
  */
 export type EventSink = (event: StreamResponse, bytes: number) => Promise<void>
 
-/** The four things that the gateway wants of an A2A agent. None of them throws for what the agent does: that is a verdict. */
+/** What the gateway wants of an A2A agent. None of them throws for what the agent does: that is a verdict. */
 export interface Peer {
   /** Sends and carries home all that the agent says until the task is terminal or interrupted, or a Message came. */
   send(target: AgentTarget, request: PeerSend, sink: EventSink, signal: AbortSignal): Promise<Verdict>
@@ -177,7 +177,19 @@ export interface Peer {
   /** Looks whether the agent has a task that came from this message: by id, else among its tasks of the context. */
   find(target: AgentTarget, trace: UpstreamTrace, signal: AbortSignal): Promise<FindAnswer>
   cancel(target: AgentTarget, upstreamTaskId: string, signal: AbortSignal): Promise<CancelAnswer>
+  /** Its card for those who have said who they are; that is us. */
+  extendedCard(target: AgentTarget, signal: AbortSignal): Promise<ExtendedCardAnswer>
 }
+
+export type ExtendedCardAnswer =
+  | { kind: 'card'; card: AgentCard }
+  /** It says that it has none. */
+  | { kind: 'none'; reason: string }
+  /** It does not take our credentials. */
+  | { kind: 'refused'; reason: string }
+  /** What it says is no card, or not signed as it must be. */
+  | { kind: 'invalid'; reason: string }
+  | { kind: 'unreachable'; reason: string }
 
 export interface UpstreamTrace {
   readonly messageId: string

@@ -32,6 +32,7 @@ export const SHEETS: Readonly<Record<string, Sheet>> = {
     ['agent probe invoices', 'look again now'],
     ['agent pause invoices', 'accept, but do not deliver'],
     ['agent resume invoices', 'deliver again'],
+    ['agent approve invoices', 'accept its changed address, authentication or signing key'],
   ],
   repair: [
     ['dlq list', 'what will not be tried again by itself'],

@@ -202,7 +202,7 @@ async function noteProblem(agent: Agent, verdict: Verdict, { db, signals, onStor
 }
 
 /** A stranger's text: no controls, no direction overrides, well-formed (the database refuses NUL and lone surrogates). */
-function cleanCard(card: AgentCard): AgentCard {
+export function cleanCard(card: AgentCard): AgentCard {
   return JSON.parse(
     JSON.stringify(card, (_, value) => (typeof value === 'string' ? plainText(value) : value)),
   ) as AgentCard

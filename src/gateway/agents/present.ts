@@ -91,6 +91,17 @@ async function present(agent: Agent, tools: PresentTools): Promise<PresentedCard
   return { card: signed, modifiedAt: since && since > modifiedAt ? since : modifiedAt }
 }
 
+/** An extended card as this gateway fronts it: like the public one, made for one caller and kept for nobody. */
+export type PresentExtended = (agent: Agent, card: AgentCard) => Promise<AgentCard>
+
+export function createPresentExtended({ publicUrl, interfaces, sign }: PresentTools): PresentExtended {
+  return async (agent, card) => {
+    const fronted = frontedCard({ ...agent, card }, publicUrl(), interfaces)
+    const extended = { ...fronted, capabilities: { ...fronted.capabilities, extendedAgentCard: true } }
+    return sign ? { ...extended, signatures: await sign(extended) } : extended
+  }
+}
+
 /** A private agent is there for those of its tenant who have said who they are. */
 export function isVisible(agent: Agent, caller: Caller | undefined): boolean {
   if (agent.policy.visibility === 'public') return true
@@ -101,7 +112,7 @@ export function isVisible(agent: Agent, caller: Caller | undefined): boolean {
 export function frontedCard(agent: Agent, publicUrl: string, interfaces: readonly FrontInterface[]): AgentCard {
   const { signatures: _, securitySchemes: __, securityRequirements: ___, ...said } = agent.card ?? cardOf(agent)
   return {
-    ...said,
+    ...whole(said, agent.name),
     supportedInterfaces: interfaces
       .filter(({ only = agent.name }) => only === agent.name)
       .map((way) => interfaceOf(way, agent.name, publicUrl)),
@@ -109,13 +120,41 @@ export function frontedCard(agent: Agent, publicUrl: string, interfaces: readonl
       streaming: true,
       pushNotifications: true,
       extensions: extensionsOf(agent),
+      // Who is not asked for a key cannot be told from anybody else, and the extended card is not for anybody.
       ...(said.capabilities.extendedAgentCard !== undefined && {
-        extendedAgentCard: said.capabilities.extendedAgentCard,
+        extendedAgentCard: said.capabilities.extendedAgentCard && agent.policy.access === 'keys',
       }),
     },
     ...(agent.policy.access === 'keys' && { securitySchemes: SCHEMES, securityRequirements: REQUIREMENTS }),
-    // What a skill demands is told in the upstream's schemes, which are not ours to offer.
-    skills: said.skills.map(({ securityRequirements: _, ...skill }) => skill),
+  }
+}
+
+const MODES = ['text/plain']
+const TAGS = ['agent']
+
+/**
+ * What a card must have and real ones leave empty (ruling 9.10): clients choose by skills, and verifiers drop what is
+ * empty. What a skill demands is told in the upstream's schemes, which are not ours to offer.
+ */
+function whole(said: AgentCard, name: string): AgentCard {
+  const description = said.description || `The agent ${name}`
+  const skills = said.skills.map(({ securityRequirements: _, examples, inputModes, outputModes, ...skill }) => ({
+    ...skill,
+    ...(examples?.length && { examples }),
+    ...(inputModes?.length && { inputModes }),
+    ...(outputModes?.length && { outputModes }),
+    name: skill.name || skill.id,
+    description: skill.description || skill.name || skill.id,
+    tags: skill.tags.length > 0 ? skill.tags : TAGS,
+  }))
+  return {
+    ...said,
+    name: said.name || name,
+    description,
+    version: said.version || '0',
+    defaultInputModes: said.defaultInputModes.length > 0 ? said.defaultInputModes : MODES,
+    defaultOutputModes: said.defaultOutputModes.length > 0 ? said.defaultOutputModes : MODES,
+    skills: skills.length > 0 ? skills : [{ id: name, name, description, tags: TAGS }],
   }
 }
 
@@ -140,22 +179,25 @@ const REQUIREMENTS: SecurityRequirement[] = [
   { schemes: { apiKey: { list: [] } } },
 ]
 
-function extensionsOf({ card, registration }: Agent): AgentExtension[] {
+/** What the agent itself says, or until it has spoken its registration for it. */
+export const ownExtensions = ({ card, registration }: Pick<Agent, 'card' | 'registration'>): AgentExtension[] =>
+  ((card ? card.capabilities.extensions : registration.extensions) ?? []).filter(
+    ({ uri }) => uri !== STORE_AND_FORWARD,
+  ) as AgentExtension[]
+
+function extensionsOf(agent: Agent): AgentExtension[] {
   const own: AgentExtension = {
     uri: STORE_AND_FORWARD,
     description: 'Messages are kept until the agent takes them; task.metadata tells how far each one is',
     required: false,
   }
-  const theirs = (card?.capabilities.extensions ?? registration.extensions ?? []).filter(
-    ({ uri }) => uri !== STORE_AND_FORWARD,
-  )
-  return [own, ...(theirs as AgentExtension[])]
+  return [own, ...ownExtensions(agent)]
 }
 
 /** As long as the agent has not told its own card, the registration speaks for it. */
 function cardOf({ name, registration }: Agent): AgentCard {
-  const { description = `The agent ${name}`, version = '0', provider, documentationUrl, iconUrl } = registration
-  const { defaultInputModes = ['text/plain'], defaultOutputModes = ['text/plain'] } = registration
+  const { description = '', version = '', provider, documentationUrl, iconUrl } = registration
+  const { defaultInputModes = MODES, defaultOutputModes = MODES } = registration
   const skills = (registration.skills ?? []).map(
     ({ id, name: title = id, description: text = title, tags = [], ...more }) =>
       ({ ...more, id, name: title, description: text, tags }) as AgentSkill,
@@ -168,8 +210,7 @@ function cardOf({ name, registration }: Agent): AgentCard {
     capabilities: {},
     defaultInputModes,
     defaultOutputModes,
-    // Clients choose by skills, and verifiers drop empty lists: an agent that names none has the one of its name.
-    skills: skills.length > 0 ? skills : [{ id: name, name, description, tags: ['agent'] }],
+    skills,
     ...(provider && { provider }),
     ...(documentationUrl && { documentationUrl }),
     ...(iconUrl && { iconUrl }),

@@ -1,6 +1,7 @@
 /** What must be right about a message before it is accepted: a message that will fail later helps nobody (7.13). */
 import { A2AError } from '../../a2a/errors.ts'
 import type { SendMessageRequest } from '../../a2a/operations.ts'
+import { ownExtensions } from '../agents/present.ts'
 import type { AgentCall } from './tools.ts'
 
 export function checkMessage({ message }: SendMessageRequest, call: AgentCall): void {
@@ -14,9 +15,7 @@ export function checkMessage({ message }: SendMessageRequest, call: AgentCall): 
 
 /** An extension that the agent requires must have been asked for (spec §3.3.4). */
 function checkExtensions({ known, extensions }: AgentCall): void {
-  const missing = (known.card?.capabilities.extensions ?? []).filter(
-    ({ uri, required }) => required && !extensions.includes(uri),
-  )
+  const missing = ownExtensions(known).filter(({ uri, required }) => required && !extensions.includes(uri))
   if (missing.length > 0) {
     throw new A2AError(
       'EXTENSION_SUPPORT_REQUIRED',

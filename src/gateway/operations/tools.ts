@@ -1,8 +1,9 @@
 /** What the operations work with. */
 import type { HappeningSignals } from '../../happenings.ts'
 import type { Clock } from '../../platform/clock.ts'
-import type { Call, FetchCard, Peer, PresentCard } from '../../ports.ts'
+import type { Call, Peer, PresentCard } from '../../ports.ts'
 import type { Agent } from '../agents/agent.ts'
+import type { PresentExtended } from '../agents/present.ts'
 import type { Agents } from '../agents/registry.ts'
 import type { Hub } from '../tasks/hub.ts'
 import type { Handed, OpenTools } from '../tasks/open.ts'
@@ -26,7 +27,7 @@ export interface OperationTools extends OpenTools {
   readonly delivering: Delivering
   readonly signals: HappeningSignals
   readonly presentCard: PresentCard
-  readonly fetchExtendedCard?: (...args: Parameters<FetchCard>) => ReturnType<FetchCard>
+  readonly presentExtended: PresentExtended
   /** Signs page tokens; the same on every replica. */
   readonly pageKey: Buffer
   readonly blockMs: number

@@ -10,6 +10,7 @@ import type { ClientTools } from './agentClient.ts'
 import { readAgentJson } from './agentJson.ts'
 import { createJudgeCard } from './cardTrust.ts'
 import { type Fault, fault, faultOfEgress, faultOfStatus, retryAfterMs, verdictOf } from './faults.ts'
+import { redactorFor } from './peer/redact.ts'
 
 /** Where 1.0 and 0.3 keep the card, and where 0.2 did. */
 const WELL_KNOWN = ['.well-known/agent-card.json', '.well-known/agent.json']
@@ -55,7 +56,8 @@ export function createFetchCard(tools: ClientTools): FetchCard {
       if (found.kind === 'card') {
         const { document, read, card } = found
         const judged = await judge(document, read, target.signatures, signal)
-        if (judged.kind === 'judged') return { kind: 'fetched', card, url, signatures: judged.signatures }
+        if (judged.kind === 'judged')
+          return { kind: 'fetched', card: redactorFor(target).card(card), url, signatures: judged.signatures }
         const { reason } = judged
         return { kind: 'failed', verdict: { kind: 'refused', code: 'CARD_SIGNATURE', retry: true, reason } }
       }

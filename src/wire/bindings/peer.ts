@@ -3,9 +3,11 @@ import type { SendMessageConfiguration, SendMessageRequest } from '../../a2a/ope
 import type { Verdict } from '../../delivery.ts'
 import { LIMITS } from '../../limits.ts'
 import type { AgentTarget, CancelAnswer, EventSink, Peer, PeerSend } from '../../ports.ts'
+import { createJudgeCard } from './cardTrust.ts'
 import { type Fault, fault, verdictOf } from './faults.ts'
 import { type Carrying, carryOn, getTask, pump, quick } from './peer/carry.ts'
 import { beginCourse, type Course, take } from './peer/course.ts'
+import { askExtendedCard } from './peer/extendedCard.ts'
 import { findTask } from './peer/find.ts'
 import { type Line, type LineTools, openLine } from './peer/line.ts'
 import { redactorFor } from './peer/redact.ts'
@@ -17,6 +19,7 @@ export interface PeerTools extends LineTools {
 
 export function createPeer(tools: PeerTools): Peer {
   const { clock, quarantine, limits = LIMITS } = tools
+  const judge = createJudgeCard(tools)
   const courseFor = (target: AgentTarget, sink: EventSink, taskId?: string) => {
     const redact = redactorFor(target)
     return beginCourse({ sink, limits, redact, quarantine: (reason) => quarantine?.(reason, target) }, taskId)
@@ -54,6 +57,15 @@ export function createPeer(tools: PeerTools): Peer {
       const opened = await openLine(tools, target, signal)
       if (opened.kind === 'line') return cancelTask(opened.line, upstreamTaskId)
       return { kind: 'unreachable', reason: reasonOf(opened.verdict) }
+    },
+
+    async extendedCard(target, signal) {
+      const opened = await openLine(tools, target, signal)
+      if (opened.kind === 'closed') return { kind: 'unreachable', reason: reasonOf(opened.verdict) }
+      const redact = redactorFor(target)
+      const answer = await askExtendedCard(opened.line, target, { ...tools, judge })
+      if (answer.kind === 'card') return { ...answer, card: redact.card(answer.card) }
+      return { ...answer, reason: redact.text(answer.reason) }
     },
   }
 }

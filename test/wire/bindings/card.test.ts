@@ -86,6 +86,12 @@ describe('a card', () => {
     expect(last?.headers).toMatchObject({ 'a2a-version': '1.0', accept: 'application/json' })
   })
 
+  test('that repeats our credentials does so without them', async () => {
+    pages['/.well-known/agent-card.json'] = { ...modern(`${base}rpc`), description: 'you sent me "top-secret-canary"' }
+    const fetched = await fetchAt(base, { authorization: 'Bearer top-secret-canary' })
+    expect(fetched).toMatchObject({ kind: 'fetched', card: { description: 'you sent me "[redacted]"' } })
+  })
+
   test('of 0.3, of 0.2 and a hybrid say how to speak', async () => {
     const faces = async () => {
       const fetched = await fetchAt(base)

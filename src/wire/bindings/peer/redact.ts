@@ -1,4 +1,5 @@
 /** An agent may repeat our credential in its words, and they are kept for years. */
+import type { AgentCard } from '../../../a2a/agentCard.ts'
 import type { StreamResponse } from '../../../a2a/events.ts'
 import type { AgentTarget } from '../../../ports.ts'
 
@@ -10,10 +11,11 @@ export interface Redactor {
   text(said: string): string
   /** The event itself, unless something had to be taken out of it. */
   event(said: StreamResponse): StreamResponse
+  card(said: AgentCard): AgentCard
 }
 
 /** Most agents have no credentials of ours: then nothing is written out to be looked through. */
-const NOTHING_SECRET: Redactor = { text: (said) => said, event: (said) => said }
+const NOTHING_SECRET: Redactor = { text: (said) => said, event: (said) => said, card: (said) => said }
 
 /** Replaces the exact values of the target's credential headers, with and without their scheme. */
 export function redactorFor({ headers }: Pick<AgentTarget, 'headers'>): Redactor {
@@ -27,12 +29,10 @@ export function redactorFor({ headers }: Pick<AgentTarget, 'headers'>): Redactor
     for (const secret of secrets) if (clean.includes(secret)) clean = clean.replaceAll(secret, '[redacted]')
     return clean
   }
-  return {
-    text,
-    event(event) {
-      const said = JSON.stringify(event)
-      const clean = text(said)
-      return clean === said ? event : (JSON.parse(clean) as StreamResponse)
-    },
+  const whole = <T>(value: T): T => {
+    const said = JSON.stringify(value)
+    const clean = text(said)
+    return clean === said ? value : (JSON.parse(clean) as T)
   }
+  return { text, event: whole, card: whole }
 }
