@@ -124,7 +124,7 @@ with change as materialized (
   update deliveries d set state = c.state, due_at = now() + make_interval(secs => c.wait_ms / 1000),
     attempt = d.attempt - case when c.counts then 0 else 1 end, lease = null, owner = null, leased_until = null,
     settled_at = case when c.state = 0 then null else now() end, code = c.code, reason = c.reason
-  from change c where d.tenant = c.tenant and d.id = c.id and d.lease = c.lease and d.state = 1
+  from change c where d.tenant = c.tenant and d.id = c.id and d.lease = c.lease and d.state + 0 = 1
   returning d.id, d.tenant
 ), tried as (
   insert into attempts (tenant, delivery_id, attempt, task_id, destination, duration_ms, outcome, status, code, reason, lease)

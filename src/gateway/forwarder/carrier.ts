@@ -106,8 +106,13 @@ export function createCarrier(forwarder: ForwarderTools, stopping: AbortSignal):
         const loads = new Map((await loadWebhooks(forwarder.db, leased)).map((load) => [load.id, load]))
         return leased.flatMap((one) => {
           const load = loads.get(one.id)
-          const run = async () => {
-            const attempt = await runWebhookAttempt(one, load as NonNullable<typeof load>, tools, stopping)
+          const run = async (leave: () => void) => {
+            const attempt = await runWebhookAttempt(
+              one,
+              load as NonNullable<typeof load>,
+              { ...tools, leave },
+              stopping,
+            )
             return report(
               one,
               attempt.startedAt,

@@ -37,6 +37,17 @@ export interface Forwarder extends Service {
   inFlight(): number
 }
 
+/**
+ * How many are in hand beyond those on their way. Webhooks are short: three widths, so that no place is empty while a claim
+ * is made (27 % more than with one). A message may take hours, and what waits here can no longer be overtaken or canceled
+ * in the queue: only when there is a place, and no more than a width beyond the places.
+ */
+const aheadOf = (lane: Lane): number =>
+  Math.min(
+    LIMITS.claimMax,
+    lane.kind === 'webhook' ? 3 * lane.widthMax : room(lane) > 0 ? room(lane) + lane.widthMax : 0,
+  )
+
 export function createForwarder(tools: ForwarderTools): Forwarder {
   const { db, clock } = tools
   const lanes = new Map<string, Lane>()
@@ -76,10 +87,10 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
     if (draining || !health.usable(lane)) return
     while (lane.ready.length > 0 && room(lane) > 0 && running < LIMITS.attemptsInFlightMax)
       start(lane, lane.ready.shift() as Ready)
-    const wanted = Math.min(LIMITS.claimMax, room(lane) + lane.widthMax) - lane.ready.length
-    // Half a width at a time: one claim for one free place would be a claim per delivery.
-    if (lane.behind && !lane.claiming && room(lane) > 0 && lane.ready.length <= lane.widthMax / 2)
-      void claimMore(lane, wanted)
+    const ahead = aheadOf(lane)
+    // Many at a time: a claim for each free place would cost as much as what it brings.
+    if (lane.behind && !lane.claiming && ahead > 0 && lane.ready.length <= ahead / 2)
+      void claimMore(lane, ahead - lane.ready.length)
   }
 
   async function claimMore(lane: Lane, count: number): Promise<void> {
@@ -108,9 +119,18 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
 
   function start(lane: Lane, ready: Ready): void {
     lane.inFlight++
+    lane.unsettled++
     running++
+    let inPlace = true
+    const leave = () => {
+      if (inPlace) lane.inFlight--
+      inPlace = false
+    }
     void ready
-      .run()
+      .run(() => {
+        leave()
+        pump(lane)
+      })
       .then(
         (result) => health.learn(lane, result),
         (error) => {
@@ -121,7 +141,8 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
         },
       )
       .then((waitMs) => {
-        lane.inFlight--
+        leave()
+        lane.unsettled--
         running--
         afterAttempt(lane, ready, waitMs)
       })
@@ -155,7 +176,7 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
   const isIdle = (lane: Lane) =>
     lane.kind === 'webhook' &&
     health.isOpen(lane) &&
-    lane.inFlight + lane.ready.length + lane.promised === 0 &&
+    lane.unsettled + lane.ready.length + lane.promised === 0 &&
     !lane.behind &&
     !lane.claiming
 

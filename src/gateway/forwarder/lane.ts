@@ -6,8 +6,8 @@ import { type Breaker, newBreaker } from './breaker.ts'
 /** A leased delivery with what is needed to carry it. */
 export interface Ready {
   readonly leased: Leased
-  /** Carries it; gives what became of it. */
-  readonly run: () => Promise<LaneResult>
+  /** Carries it; gives what became of it. `leave`: the destination has answered, and has a place for the next. */
+  readonly run: (leave: () => void) => Promise<LaneResult>
   /** Born leased and handed over, or claimed from the backlog. */
   readonly handed: boolean
 }
@@ -28,7 +28,10 @@ export interface Lane {
   /** How many side by side at most. */
   widthMax: number
   breaker: Breaker
+  /** At the destination. */
   inFlight: number
+  /** And those whose end is being written. */
+  unsettled: number
   /** Places promised to tasks that are being written, born leased. */
   promised: number
   ready: Ready[]
@@ -54,6 +57,7 @@ export function newLane(tenant: string, destination: string, kind: DestinationKi
     widthMax,
     breaker: newBreaker(widthMax),
     inFlight: 0,
+    unsettled: 0,
     promised: 0,
     ready: [],
     behind: false,

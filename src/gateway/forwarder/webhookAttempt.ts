@@ -22,7 +22,7 @@ export interface WebhookAttempt {
 export async function runWebhookAttempt(
   leased: Leased,
   load: WebhookLoad,
-  tools: AttemptTools,
+  tools: AttemptTools & { readonly leave: () => void },
   signal: AbortSignal,
 ): Promise<WebhookAttempt> {
   const attempt: WebhookAttempt = { leased, startedAt: tools.clock.elapsed() }
@@ -45,6 +45,8 @@ export async function runWebhookAttempt(
     },
     signal,
   )
+  // A failure keeps its place until the lane has learnt from it.
+  if (verdict.kind === 'accepted') tools.leave()
   if (verdict.kind === 'refused' && verdict.code === 'GONE')
     await disablePushConfig(tools.db, place.tenant, place.taskId, place.configId, verdict.reason)
   return commit(
