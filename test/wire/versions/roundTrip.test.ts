@@ -4,80 +4,10 @@ import { describe, expect, test } from 'vitest'
 import type { Binding } from '../../../src/ports.ts'
 import { LATEST, VERSIONS } from '../../../src/wire/versions/table.ts'
 import { entry } from '../bindings/served.ts'
+import { event, message, overTheWire, plain } from './arbitraries.ts'
 
 const older = VERSIONS['0.3'] as NonNullable<(typeof VERSIONS)[string]>
 const RUNS = { numRuns: 300 }
-
-const word = fc.string({ minLength: 1, maxLength: 12 })
-const metadata = fc.dictionary(word, fc.jsonValue(), { minKeys: 1, maxKeys: 3, noNullPrototype: true })
-const optional = <T>(value: fc.Arbitrary<T>, name: string) =>
-  fc.option(value, { nil: undefined }).map((found) => (found === undefined ? {} : { [name]: found }))
-const merged = (...parts: fc.Arbitrary<object>[]) =>
-  fc.tuple(...parts).map((all) => Object.assign({}, ...all) as Record<string, never>)
-
-const content = fc.oneof(
-  fc.string().map((text) => ({ text })),
-  fc.uint8Array({ maxLength: 20 }).map((bytes) => ({ raw: Buffer.from(bytes).toString('base64') })),
-  fc.webUrl().map((url) => ({ url })),
-  fc.jsonValue().map((data) => ({ data: data as unknown })),
-)
-const part = merged(content, optional(metadata, 'metadata'), optional(word, 'filename'), optional(word, 'mediaType'))
-const message = merged(
-  fc.record({ messageId: word, parts: fc.array(part, { minLength: 1, maxLength: 3 }) }),
-  fc.constantFrom('ROLE_USER', 'ROLE_AGENT').map((role) => ({ role })),
-  optional(word, 'contextId'),
-  optional(word, 'taskId'),
-  optional(metadata, 'metadata'),
-  optional(fc.array(word, { maxLength: 2 }), 'extensions'),
-  optional(fc.array(word, { minLength: 1, maxLength: 2 }), 'referenceTaskIds'),
-)
-const state = fc.constantFrom(
-  'TASK_STATE_UNSPECIFIED',
-  'TASK_STATE_SUBMITTED',
-  'TASK_STATE_WORKING',
-  'TASK_STATE_COMPLETED',
-  'TASK_STATE_FAILED',
-  'TASK_STATE_CANCELED',
-  'TASK_STATE_INPUT_REQUIRED',
-  'TASK_STATE_REJECTED',
-  'TASK_STATE_AUTH_REQUIRED',
-)
-const time = fc.integer({ min: 0, max: 4_000_000_000_000 }).map((ms) => new Date(ms).toISOString())
-const status = merged(
-  state.map((one) => ({ state: one })),
-  optional(message, 'message'),
-  optional(time, 'timestamp'),
-)
-const artifact = merged(
-  fc.record({ artifactId: word, parts: fc.array(part, { maxLength: 3 }) }),
-  optional(word, 'name'),
-  optional(word, 'description'),
-  optional(metadata, 'metadata'),
-)
-const task = merged(
-  fc.record({ id: word, contextId: word, status }),
-  optional(fc.array(artifact, { maxLength: 2 }), 'artifacts'),
-  optional(fc.array(message, { maxLength: 2 }), 'history'),
-  optional(metadata, 'metadata'),
-)
-const owner = fc.record({ taskId: word, contextId: word })
-const statusUpdate = merged(owner, fc.record({ status }), optional(metadata, 'metadata'))
-const artifactUpdate = merged(
-  owner,
-  fc.record({ artifact }),
-  optional(fc.boolean(), 'append'),
-  optional(fc.boolean(), 'lastChunk'),
-)
-const event = fc.oneof(
-  fc.record({ task }),
-  fc.record({ message }),
-  fc.record({ statusUpdate }),
-  fc.record({ artifactUpdate }),
-)
-
-const overTheWire = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
-/** `__proto__` is dropped from metadata by the schema that checks it; nothing else is. */
-const plain = (value: unknown): boolean => !JSON.stringify(value).includes('__proto__')
 
 describe.each<[Binding]>([['JSONRPC'], ['HTTP+JSON']])('%s', (binding) => {
   test('events', () =>

@@ -12,7 +12,10 @@ const ROLES: Readonly<Record<string, string>> = { user: 'ROLE_USER', agent: 'ROL
 export function decodeMessage(json: unknown, dialect: Dialect): unknown {
   if (!isFields(json)) return json
   const { kind: _, content, ...message } = shallow(json)
-  const parts = message.parts ?? content
+  // The proto form does not send what is empty or unspecified.
+  const silent = dialect.form === 'proto' && dialect.speaker === 'agent'
+  const parts = message.parts ?? content ?? (silent ? [] : undefined)
+  if (silent) message.role ??= 'ROLE_UNSPECIFIED'
   const role = typeof message.role === 'string' ? (ROLES[message.role] ?? message.role) : message.role
   const out: Fields = { ...message, role, parts: decodeParts(parts, dialect) }
   if (isFields(message.metadata) && REFERENCES_KEY in message.metadata) {

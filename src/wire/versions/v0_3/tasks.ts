@@ -36,7 +36,8 @@ export function decodeStatus(json: unknown, dialect: Dialect): unknown {
   const message = status.message ?? update
   return {
     ...status,
-    state: STATES.get(status.state) ?? status.state,
+    // The proto form does not send its zero value.
+    state: STATES.get(status.state ?? (dialect.form === 'proto' ? 0 : undefined)) ?? status.state,
     ...(message !== undefined && { message: decodeMessage(message, dialect) }),
   }
 }

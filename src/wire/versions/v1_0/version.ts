@@ -4,6 +4,7 @@ import { readCard } from '../canonicalCard.ts'
 import type { VersionCodec } from '../codec.ts'
 import { readAs } from '../liberal.ts'
 import { decodeEvent } from './events.ts'
+import { withImplicit } from './implicit.ts'
 import { names } from './names.ts'
 import { decodeResult } from './results.ts'
 
@@ -26,8 +27,8 @@ export const v1_0: VersionCodec = {
   encodeEvent: (entry) => entry.json,
   encodeCard: (card) => card,
   encodeParams: (_name, params) => params,
-  decodeResult,
-  decodeEvent: (json) => ({ event: decodeEvent(json) }),
+  decodeResult: (name, json, binding) => decodeResult(name, binding === 'GRPC' ? withImplicit(json) : json),
+  decodeEvent: (json, binding) => ({ event: decodeEvent(binding === 'GRPC' ? withImplicit(json) : json) }),
   decodeCard: readCard,
   encodePush: async (json) => ({ body: json, contentType: 'application/a2a+json' }),
   decodePush(json) {
