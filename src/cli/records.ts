@@ -21,6 +21,8 @@ export interface AgentRecord {
     readonly change?: string
     readonly changes?: readonly { what?: string; from?: readonly string[]; to?: readonly string[] }[]
   }
+  /** What the signatures on its card have shown. */
+  readonly signature?: { readonly state?: string; readonly keys?: readonly string[] }
   /** Why its last card was not taken. */
   readonly cardProblem?: { readonly code?: string; readonly reason?: string }
 }

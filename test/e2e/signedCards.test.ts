@@ -1,6 +1,8 @@
 /** B5: our signatures on cards and webhooks, by two independent verifiers, before, during and after a rotation. */
+import { type IncomingHttpHeaders, request } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { cryptoAccepts, cryptoAcceptsJwt, type Jwks, sdkAccepts } from '../support/cardVerifiers.ts'
+import { openServer, type Server } from '../support/databases.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
 import { aWorld, type World } from '../support/world.ts'
 
@@ -13,6 +15,7 @@ beforeAll(async () => {
   world = await aWorld({
     cards: { box: { description: 'keeps – “what” it is given', skills: [{ id: 's', tags: ['ü'] }] } },
     limits: { agentCacheMs: 0 },
+    env: { WAYPOST_ROOT_AGENT: 'box' },
   })
 })
 afterAll(async () => {
@@ -156,12 +159,111 @@ test('the keys are an operator’s to rotate, and survive a restart', async () =
   const [card, keys] = [await cardOf(PURE), await jwks()]
   const { directory } = world
   await world.stop({ keep: true })
-  world = await aWorld({ directory, limits: { agentCacheMs: 0 } })
+  world = await aWorld({ directory, limits: { agentCacheMs: 0 }, env: { WAYPOST_ROOT_AGENT: 'box' } })
   expect(await jwks()).toEqual(keys)
   expect(kidOf(await cardOf(PURE))).toBe(kidOf(card))
 })
 
-test.each(['/agents/box/', '/agents/BOX/'])('both well-known paths, below %s', async (base) => {
-  for (const path of ['.well-known/agent-card.json', '.well-known/agent.json'])
-    expect(await (await get(`${base}${path}`, PURE)).json()).toEqual(await cardOf(PURE))
+/** With a Host of one's own, which fetch does not let one say. */
+function ask(
+  method: string,
+  path: string,
+  headers: Record<string, string>,
+): Promise<[number, IncomingHttpHeaders, string]> {
+  return new Promise((resolve, reject) => {
+    const { port } = new URL(world.gateway.url)
+    const asked = request({ host: '127.0.0.1', port, method, path, headers, agent: false }, async (response) => {
+      let text = ''
+      for await (const chunk of response.setEncoding('utf8')) text += chunk
+      resolve([response.statusCode ?? 0, response.headers, text])
+    })
+    asked.on('error', reject).end()
+  })
+}
+
+describe.each([
+  ['below its path', '/agents/box', ''],
+  ['below its path, in capitals', '/agents/BOX', ''],
+  ['at its own host', '', 'box.'],
+  ['at the root', '', ''],
+])('%s', (_, base, host) => {
+  const own = (headers: Record<string, string> = {}) => ({
+    host: `${host}${new URL(world.gateway.url).host}`,
+    ...headers,
+  })
+  test.each(['/.well-known/agent-card.json', '/.well-known/agent.json'])('%s', async (path) => {
+    for (const version of [{}, PURE]) {
+      const [status, headers, text] = await ask('GET', `${base}${path}`, own(version))
+      expect([status, JSON.parse(text)]).toEqual([200, await cardOf(version)])
+      const etag = (await get(CARD, version)).headers.get('etag') as string
+      expect([headers.etag, headers.vary]).toEqual([etag, 'A2A-Version'])
+      const [unchanged, , nothing] = await ask('GET', `${base}${path}`, own({ ...version, 'if-none-match': etag }))
+      expect([unchanged, nothing]).toEqual([304, ''])
+      const [head, , none] = await ask('HEAD', `${base}${path}`, own(version))
+      expect([head, none]).toEqual([200, ''])
+    }
+  })
+  test('beside it lie the keys', async () => {
+    if (base !== '') return
+    const [status, , text] = await ask('GET', '/.well-known/jwks.json', own())
+    expect([status, JSON.parse(text)]).toEqual([200, await jwks()])
+  })
+})
+
+describe('two gateways on one database', () => {
+  let postgres: Server
+  const both: World[] = []
+  beforeAll(async () => {
+    postgres = await openServer()
+    const databaseUrl = await postgres.create()
+    const env = { WAYPOST_ADMIN_KEY: `wp_admin_${'k'.repeat(43)}`, PUBLIC_URL: 'http://localhost:4280' }
+    const options = {
+      ...{ databaseUrl, env, cards: { box: { description: 'kept' } } },
+      limits: { agentCacheMs: 0, signingKeysEveryMs: 300 },
+    }
+    both.push(await aWorld(options), await aWorld(options))
+  })
+  afterAll(async () => {
+    for (const one of both) await one.stop()
+    await postgres?.stop()
+  })
+
+  test('at every moment of a rotation each one’s card is good by the other’s keys', async () => {
+    const [one, other] = both as [World, World]
+    const at = async (gateway: World, path: string) =>
+      (await fetch(`http://127.0.0.1:${gateway.gateway.port}${path}`, { headers: PURE })).json()
+    const signedBy = async () => {
+      const kids: string[] = []
+      for (const [signing, publishing] of [
+        [one, other],
+        [other, one],
+        [one, one],
+      ] as const) {
+        // The card first: a key may be published between the two, but not taken away.
+        const card = await at(signing, CARD)
+        await expectGood(card, await at(publishing, '/.well-known/jwks.json'))
+        kids.push(kidOf(card))
+      }
+      return kids
+    }
+    const [before] = await signedBy()
+    const response = await fetch(`http://127.0.0.1:${one.gateway.port}/v1/signing-keys/rotate`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${one.gateway.adminKey}` },
+    })
+    const { items } = (await response.json()) as { items: { id: string; state: string }[] }
+    expect(items.map(({ state }) => state)).toEqual(['next', 'current'])
+    const seen = new Set<string>()
+    await expect
+      .poll(
+        async () => {
+          const kids = await signedBy()
+          for (const kid of kids) seen.add(kid)
+          return kids
+        },
+        { timeout: 15_000 },
+      )
+      .toEqual([items[0]?.id, items[0]?.id, items[0]?.id])
+    expect(seen).toEqual(new Set([before, items[0]?.id]))
+  })
 })

@@ -68,8 +68,10 @@ export const approve: Run = async (call) => {
 function told(answer: unknown, call: Invocation): number {
   if (call.out.json) call.out.document(answer)
   else {
-    const { pending, ...record } = answer as AgentRecord
+    const { pending, signature, cardProblem, ...record } = answer as AgentRecord
     recordFields(record, call)
+    if (signature) call.out.fields([['Signature', [signature.state, ...(signature.keys ?? [])].join(' ')]])
+    if (cardProblem) call.out.fields([['Card refused', `${cardProblem.reason}`]])
     if (pending) {
       call.out.fields(changeFields(pending))
       call.out.note(`nothing is delivered until you approve: ${call.program} agent approve ${record.name}`)

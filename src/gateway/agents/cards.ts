@@ -166,7 +166,7 @@ function createTake({ db, clock, rules = () => NO_RULES, onStored, signals }: Ca
     }
     const row = await savePending(db, { tenant, name, connector, known }, { ...pending, card }, note)
     if (row) {
-      onStored(toAgent(row), true)
+      onStored(toAgent(row), false)
       signals.emit('agent.pending', { tenant, agent: name, change, changes: changedText(changes) })
     }
     return waits(pending)

@@ -54,18 +54,36 @@ export function signedForms({ signatures: _, ...card }: AgentCard): Buffer[] {
   return [...new Set(forms)].map((text) => Buffer.from(text))
 }
 
-/** Members that the 0.3 Python SDK leaves out of what it signs, by name and default. */
-const PYTHON_DEFAULTS: Readonly<Record<string, ReadonlySet<unknown>>> = {
-  protocolVersion: new Set(['0.3.0']),
-  preferredTransport: new Set(['JSONRPC']),
-  type: new Set(['apiKey', 'http', 'mutualTLS', 'oauth2', 'openIdConnect']),
-}
+/** What makes a 0.3 security scheme the kind that its `type` says, by the members that no other kind has. */
+const kindOf = (scheme: Fields): string =>
+  'flows' in scheme
+    ? 'oauth2'
+    : 'openIdConnectUrl' in scheme
+      ? 'openIdConnect'
+      : 'scheme' in scheme
+        ? 'http'
+        : 'in' in scheme
+          ? 'apiKey'
+          : 'mutualTLS'
 
-function withoutDefaults(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutDefaults)
-  if (typeof value !== 'object' || value === null) return value
-  const kept = Object.entries(value).filter(([name, inner]) => !PYTHON_DEFAULTS[name]?.has(inner))
-  return Object.fromEntries(kept.map(([name, inner]) => [name, withoutDefaults(inner)]))
+const isFields = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** The 0.3 Python SDK leaves out what equals its default: only where that says nothing that the rest does not say. */
+function withoutDefaults({ protocolVersion, preferredTransport, securitySchemes, ...said }: Fields): Fields {
+  const schemes = isFields(securitySchemes)
+    ? Object.entries(securitySchemes).map(([name, scheme]) => {
+        if (!isFields(scheme) || scheme.type !== kindOf(scheme)) return [name, scheme]
+        const { type: _, ...rest } = scheme
+        return [name, rest]
+      })
+    : undefined
+  return {
+    ...said,
+    ...(protocolVersion !== '0.3.0' && { protocolVersion }),
+    ...(preferredTransport !== 'JSONRPC' && { preferredTransport }),
+    securitySchemes: schemes ? Object.fromEntries(schemes) : securitySchemes,
+  }
 }
 
 /** As Python's `json.dumps` writes what is not ASCII. */
