@@ -40,6 +40,14 @@ export interface Call {
   readonly lastEventId?: number
   /** Aborted when the client has gone. */
   readonly signal: AbortSignal
+  /** The same for whoever only waits: cheaper to make. Default: the signal. */
+  readonly gone?: Gone
+}
+
+/** Whether somebody has gone, and how to be told. An AbortSignal is one. */
+export interface Gone {
+  readonly aborted: boolean
+  addEventListener(type: 'abort', listener: () => void, options?: { once: true }): void
 }
 
 export interface TraceContext {

@@ -110,7 +110,7 @@ async function awaitEnd(
     after: head.lastSeq,
     fresh: false,
     ms,
-    gone: call.signal,
+    gone: call.gone ?? call.signal,
     draining,
   })
 }

@@ -180,7 +180,7 @@ async function answerOf(opened: OpenedTask, call: AgentCall, tools: OperationToo
     after: sequence,
     fresh: task !== undefined,
     ms: tools.blockMs,
-    gone: call.signal,
+    gone: call.gone ?? call.signal,
     draining: tools.draining,
   })
   const message = answerMessage(entries)

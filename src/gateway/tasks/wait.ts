@@ -1,6 +1,6 @@
 /** A blocking send: waits until the task is terminal or interrupted, at most `ms`, and gives what came (D11). */
 import type { Clock } from '../../platform/clock.ts'
-import type { StreamEntry } from '../../ports.ts'
+import type { Gone, StreamEntry } from '../../ports.ts'
 import type { Hub } from './hub.ts'
 
 export interface Wait {
@@ -10,7 +10,7 @@ export interface Wait {
   readonly fresh: boolean
   readonly ms: number
   /** The client has gone. */
-  readonly gone: AbortSignal
+  readonly gone: Gone
   /** We are going. */
   readonly draining: AbortSignal
 }
@@ -34,7 +34,7 @@ export function waitFor(
       resolve(entries)
     }
     if (gone.aborted || draining.aborted) return finish()
-    // The signal is the request's own and goes with it.
+    // It is the request's own and goes with it.
     gone.addEventListener('abort', finish, { once: true })
     forget = waitsOf(clock, draining).add(clock.elapsed() + ms, finish)
     stop = hub.follow(

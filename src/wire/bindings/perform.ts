@@ -44,6 +44,12 @@ export function callOf(exchange: Exchange, caller: Caller, parameters: ServicePa
       return controller.signal
     },
   }
+  call.gone = {
+    get aborted() {
+      return response.destroyed
+    },
+    addEventListener: (_, run) => void response.once('close', () => response.writableFinished || run()),
+  }
   // Rarely there, so they are added rather than spread: spreading beside an accessor costs 2 µs per request.
   if (trace) call.trace = trace
   if (idempotencyKey !== undefined) call.idempotencyKey = idempotencyKey
