@@ -171,7 +171,8 @@ function guardedSocket(url: URL, rules: UrlRules, options: EgressOptions): Promi
   const { lookup = allAddresses, connectMs = 5_000, ca } = options
   const port = portOf(url)
   const host = hostOf(url)
-  const where = { host, port, lookup: guardedLookup(lookup, port, rules), noDelay: true, keepAlive: true }
+  const guarded = guardedLookup(lookup, port, rules)
+  const where = { host, port, lookup: guarded, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }
   const secure = url.protocol === 'https:'
   return new Promise((resolve, reject) => {
     const socket = secure

@@ -17,6 +17,7 @@ const url = 'http://127.0.0.1:9100/'
 test('the documents of the guide are taken', () => {
   const documents = [
     { name: 'invoices', connector: { kind: 'a2a', url }, redelivery: 'atLeastOnce' },
+    { name: 'quick', connector: { kind: 'a2a', url, binding: 'GRPC' } },
     {
       name: 'shout',
       connector: { kind: 'mailbox' },
@@ -68,6 +69,7 @@ test('values out of bounds are refused where they are', () => {
   const bad = [
     { connector: { kind: 'a2a' } },
     { connector: { kind: 'a2a', url: 'file:///etc/passwd' } },
+    { connector: { kind: 'a2a', url, binding: 'grpc' } },
     { connector: { kind: 'ftp' } },
     { connector: { kind: 'mcp' } },
     { connector: { kind: 'mcp', url, command: ['x'] } },
