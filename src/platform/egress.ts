@@ -50,6 +50,8 @@ export interface EgressOptions {
   readonly originsMax?: number
   /** Above the 16 calls in flight that one agent gets, with room for its open streams. */
   readonly connectionsPerOriginMax?: number
+  /** An HTTP/2 connection without calls is closed after this. */
+  readonly http2IdleMs?: number
 }
 
 export function createEgress(options: EgressOptions): Egress {
@@ -162,8 +164,9 @@ function guardedPool(url: URL, rules: UrlRules, options: EgressOptions): Pool {
 }
 
 function guardedSessions(url: URL, rules: UrlRules, options: EgressOptions): Sessions {
-  const { connectMs = 5_000 } = options
-  return new Sessions({ origin: url.origin, open: () => guardedSocket(url, rules, options), greetingMs: connectMs })
+  const { connectMs = 5_000, http2IdleMs = 60_000 } = options
+  const open = () => guardedSocket(url, rules, options)
+  return new Sessions({ origin: url.origin, open, greetingMs: connectMs, idleMs: http2IdleMs })
 }
 
 /** A socket of our own, because undici offers HTTP/1.1 before HTTP/2, and some servers follow the client's order. */

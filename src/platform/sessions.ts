@@ -17,8 +17,6 @@ import { Unprocessed } from './failure.ts'
 /** Sessions side by side; a server allows about a hundred streams on each. */
 const SESSIONS_MAX = 4
 const STREAMS_MAX = 100
-/** A session without streams is closed after this. */
-const IDLE_MS = 60_000
 /** Mebibytes of one session that Node keeps: what is on its way out above all. */
 const SESSION_MEMORY_MIB = 64
 const SETTINGS = { enablePush: false, maxHeaderListSize: 65_536 }
@@ -30,6 +28,8 @@ export interface SessionsOptions {
   readonly open: () => Promise<Duplex>
   /** From the socket to the other side's settings. */
   readonly greetingMs: number
+  /** A session without streams is closed after this. */
+  readonly idleMs: number
 }
 
 interface Asked {
@@ -84,7 +84,7 @@ export class Sessions {
   private async grow(): Promise<void> {
     this.opening = true
     try {
-      this.add(new Session(await greeted(this.options), () => this.flush()))
+      this.add(new Session(await greeted(this.options), this.options.idleMs, () => this.flush()))
     } catch (error) {
       this.opening = false
       // With another session that stays, those who wait get their turn there.
@@ -141,6 +141,7 @@ async function greeted({ origin, open, greetingMs }: SessionsOptions): Promise<C
 /** One session and how full it is. */
 class Session {
   readonly http2: ClientHttp2Session
+  private readonly idleMs: number
   private readonly changed: () => void
   private streams = 0
   private idle: NodeJS.Timeout | undefined
@@ -153,8 +154,9 @@ class Session {
   /** Counts what has come, of any stream. */
   heard = 0
 
-  constructor(http2: ClientHttp2Session, changed: () => void) {
+  constructor(http2: ClientHttp2Session, idleMs: number, changed: () => void) {
     this.http2 = http2
+    this.idleMs = idleMs
     this.changed = changed
     http2.once('close', () => clearTimeout(this.idle))
     http2.on('goaway', (_code: number, lastStreamId: number) => {
@@ -193,7 +195,7 @@ class Session {
   }
 
   private rest(): void {
-    this.idle = setTimeout(() => this.retire(), IDLE_MS)
+    this.idle = setTimeout(() => this.retire(), this.idleMs)
     this.idle.unref()
   }
 }

@@ -128,6 +128,14 @@ describe('a call', () => {
     expect(most).toBeLessThanOrEqual(4)
   })
 
+  test('leaves no connection behind that nobody uses', async () => {
+    const egress = egressWith({ http2IdleMs: 20 })
+    expect(await readAll(mustOpen(await egress.open({ url, ...bounds })))).toBe('hello')
+    await new Promise((resolve) => sessions[0]?.once('close', resolve))
+    expect(await readAll(mustOpen(await egress.open({ url, ...bounds })))).toBe('hello')
+    expect(connections).toBe(2)
+  })
+
   test('that is refused before it was looked at was not sent', async () => {
     respond = (stream) => stream.close(constants.NGHTTP2_REFUSED_STREAM)
     const answer = await egressWith().open({ url, ...bounds })
