@@ -20,7 +20,10 @@ export function readEnvelopes(stream: EgressStream, bytesMax: number): Envelopes
   let pieces: Uint8Array[] = []
   let held = 0
   const gather = (): Buffer => {
-    const all = pieces.length === 1 ? Buffer.from(pieces[0] as Uint8Array) : Buffer.concat(pieces)
+    const [first] = pieces as [Uint8Array]
+    // A view: many small messages in one piece would be copied once for each of them.
+    const one = pieces.length === 1
+    const all = one ? Buffer.from(first.buffer, first.byteOffset, first.length) : Buffer.concat(pieces)
     pieces = [all]
     return all
   }
