@@ -14,30 +14,35 @@ import { compileAgent, openStage } from './stage.mjs'
 
 const LONGEST_MS = 10 * 60_000
 
-const MODERN = { path: 'tests/compatibility/', args: ['--transport=jsonrpc,http_json'], host: '--sut-host' }
+const MODERN = { path: 'tests/compatibility/', args: ['--transport=jsonrpc,http_json,grpc'], host: '--sut-host' }
 const older = (path, binding, args = []) => ({
   path,
   args: ['--test-scope=all', `--transports=${binding}`, ...args],
   host: '--sut-url',
   binding,
   agent: ['asks', 'takesAll'],
+  // Its gRPC client takes the address apart as a URL; those of the SDKs take `host:port` only.
+  grpcScheme: 'http://',
 })
 const MANDATORY = ['-m', 'mandatory_jsonrpc or mandatory_protocol']
 
 /** By the kit's line, then by name. `agent`: see tckAgent.ts. */
 const PROFILES = {
   '1.0': {
-    '1.0': MODERN,
-    // What the first release of 1.0 said; and an agent for which no media type is unsupported.
+    // For the kit no media type is unsupported: the case for one is inverted.
+    '1.0': { ...MODERN, agent: ['takesAll'] },
+    // What the first release of 1.0 said.
     '1.0-quirks': { ...MODERN, agent: ['takesAll'], env: { WAYPOST_A2A_QUIRKS: '1.0.0' } },
     '1.0-extension': { ...MODERN, agent: ['requires'], args: [...MODERN.args, '-k', 'missing_required_extension'] },
   },
   0.3: {
     '0.3-mandatory-jsonrpc': older('tests/mandatory/', 'jsonrpc', MANDATORY),
     '0.3-mandatory-rest': older('tests/mandatory/protocol/', 'rest', ['-m', 'mandatory_protocol']),
+    '0.3-mandatory-grpc': older('tests/mandatory/protocol/', 'grpc', ['-m', 'mandatory_protocol']),
     '0.3-capabilities-jsonrpc': older('tests/optional/capabilities/', 'jsonrpc'),
     '0.3-capabilities-rest': older('tests/optional/capabilities/', 'rest'),
-    '0.3-equivalence': older('tests/optional/multi_transport/', 'jsonrpc,rest', ['-m', 'transport_equivalence']),
+    '0.3-capabilities-grpc': older('tests/optional/capabilities/', 'grpc'),
+    '0.3-equivalence': older('tests/optional/multi_transport/', 'jsonrpc,rest,grpc', ['-m', 'transport_equivalence']),
   },
 }
 

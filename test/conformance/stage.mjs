@@ -30,9 +30,9 @@ function freePort() {
 }
 
 /** Answers `url`, and `close`, which says where the logs are if it is told to keep them. */
-export async function openStage({ agent: ways = [], env = {} }) {
+export async function openStage({ agent: ways = [], env = {}, grpcScheme = '' }) {
   const folder = mkdtempSync(join(tmpdir(), 'waypost-conformance-'))
-  const [agentPort, port] = [await freePort(), await freePort()]
+  const [agentPort, port, grpcPort] = [await freePort(), await freePort(), await freePort()]
   const url = `http://127.0.0.1:${port}`
   mkdirSync(join(folder, 'cards'))
   const card = {
@@ -55,7 +55,8 @@ export async function openStage({ agent: ways = [], env = {} }) {
       PUBLIC_URL: url,
       HOST: '127.0.0.1',
       PORT: String(port),
-      GRPC_PORT: '0',
+      GRPC_PORT: String(grpcPort),
+      GRPC_PUBLIC_ADDRESS: `${grpcScheme}127.0.0.1:${grpcPort}`,
       DATABASE_URL: '',
       ...env,
     }),
