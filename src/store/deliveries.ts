@@ -203,19 +203,20 @@ export interface WebhookLoad {
 const LOAD_WEBHOOKS: Statement = {
   name: 'deliveries.loadWebhooks',
   write: false,
-  text: `select d.id::text, e.body, t.trace, coalesce(p.url, '') as url, coalesce(p.version, '') as version, p.token, p.scheme, p.credentials, p.secret,
+  text: `select w.id::text, e.body, t.trace, coalesce(p.url, '') as url, coalesce(p.version, '') as version, p.token, p.scheme, p.credentials, p.secret,
   (p.id is null or p.disabled_at is not null) as gone,
-  exists (select 1 from deliveries x where x.tenant = d.tenant and x.task_id = d.task_id and x.id <> x.task_id and x.config_id = d.config_id
-    and x.state in (3, 5) and x.position < d.position) as gap
-from unnest($1::text[], $2::uuid[]) as w (tenant, id)
-join deliveries d on d.tenant = w.tenant and d.id = w.id
-join tasks t on t.tenant = d.tenant and t.id = d.task_id
-join task_events e on e.tenant = d.tenant and e.task_id = d.task_id and e.seq = d.seq
-left join push_configs p on p.tenant = d.tenant and p.task_id = d.task_id and p.id = d.config_id`,
+  exists (select 1 from deliveries x where x.tenant = w.tenant and x.task_id = w.task_id and x.id <> x.task_id and x.config_id = w.config_id
+    and x.state in (3, 5) and x.position < w.seq) as gap
+from unnest($1::text[], $2::uuid[], $3::uuid[], $4::int[], $5::text[]) as w (tenant, id, task_id, seq, config_id)
+join tasks t on t.tenant = w.tenant and t.id = w.task_id
+join task_events e on e.tenant = w.tenant and e.task_id = w.task_id and e.seq = w.seq
+left join push_configs p on p.tenant = w.tenant and p.task_id = w.task_id and p.id = w.config_id`,
 }
 
 export const loadWebhooks = (db: Db, leased: readonly Leased[]): Promise<WebhookLoad[]> =>
-  leased.length === 0 ? Promise.resolve([]) : db.query<WebhookLoad>(LOAD_WEBHOOKS, columns(leased, ['tenant', 'id']))
+  leased.length === 0
+    ? Promise.resolve([])
+    : db.query<WebhookLoad>(LOAD_WEBHOOKS, columns(leased, ['tenant', 'id', 'taskId', 'seq', 'configId']))
 
 export interface DueLane {
   readonly tenant: string
