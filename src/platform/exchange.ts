@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import type { Dispatcher, Pool } from 'undici'
 import { onAbort } from './aborts.ts'
-import { type EgressFailure, failureOf } from './failure.ts'
+import { type EgressFailure, failureOf, LEFT } from './failure.ts'
 
 export type { EgressFailure } from './failure.ts'
 
@@ -93,10 +93,10 @@ class Course implements Dispatcher.DispatchHandler {
   }
 
   /** Ends it for a reason of ours; the first counts. */
-  stop(kind: EgressFailure['kind'], reason: string): EgressFailure {
+  stop(kind: EgressFailure['kind'], reason: string, why = STOPPED): EgressFailure {
     this.stopped = true
     const failure = this.fail({ kind, sent: this.sent, reason })
-    this.controller?.abort(STOPPED)
+    this.controller?.abort(why)
     return failure
   }
 
@@ -234,7 +234,7 @@ function decoded(course: Course): EgressStream {
     },
     close() {
       if (last) return
-      last = course.failure ?? (course.complete ? { kind: 'end' } : course.stop('aborted', 'closed'))
+      last = course.failure ?? (course.complete ? { kind: 'end' } : course.stop('aborted', 'closed', LEFT))
       source?.destroy()
     },
   }

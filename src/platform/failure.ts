@@ -21,6 +21,9 @@ export class Unprocessed extends Error {
   override readonly name = 'Unprocessed'
 }
 
+/** Why an exchange is given up whose reader has heard enough: what ends by itself in a moment may do so. */
+export const LEFT = new Error('left')
+
 /** For people: a cause, no address. */
 const CAUSES: Record<string, string> = {
   ECONNREFUSED: 'connection refused',

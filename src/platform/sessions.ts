@@ -3,16 +3,10 @@
  * It is asked, and answers, as undici's pool does, so that deadlines, counted bytes and back-pressure are those of every
  * exchange. Nothing is sent before the other side has said that it speaks HTTP/2.
  */
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect,
-  constants,
-  type IncomingHttpHeaders,
-} from 'node:http2'
+import { type ClientHttp2Session, connect } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { Unprocessed } from './failure.ts'
+import { type Asked, begin, type Carrier, Control, failing } from './sessionStream.ts'
 
 /** Sessions side by side; a server allows about a hundred streams on each. */
 const SESSIONS_MAX = 4
@@ -31,13 +25,6 @@ export interface SessionsOptions {
   /** A session without streams is closed after this. */
   readonly idleMs: number
 }
-
-interface Asked {
-  readonly options: Dispatcher.DispatchOptions
-  readonly handler: Dispatcher.DispatchHandler
-}
-
-const failing = (code: string): Error => Object.assign(new Error(code), { code })
 
 export class Sessions {
   private readonly options: SessionsOptions
@@ -139,7 +126,7 @@ async function greeted({ origin, open, greetingMs }: SessionsOptions): Promise<C
 }
 
 /** One session and how full it is. */
-class Session {
+class Session implements Carrier {
   readonly http2: ClientHttp2Session
   private readonly idleMs: number
   private readonly changed: () => void
@@ -198,103 +185,4 @@ class Session {
     this.idle = setTimeout(() => this.retire(), this.idleMs)
     this.idle.unref()
   }
-}
-
-/** The reader's hand on a stream. */
-class Control implements Dispatcher.DispatchController {
-  stream: ClientHttp2Stream | undefined
-  onAbort: () => void = () => {}
-  aborted = false
-  reason: Error | null = null
-
-  get paused(): boolean {
-    return this.stream?.isPaused() ?? false
-  }
-
-  abort(reason: Error): void {
-    if (this.aborted) return
-    this.aborted = true
-    this.reason = reason
-    this.onAbort()
-    this.stream?.close(constants.NGHTTP2_CANCEL)
-    // What is unread would hold the stream open.
-    this.stream?.resume()
-  }
-
-  pause(): void {
-    this.stream?.pause()
-  }
-
-  resume(): void {
-    this.stream?.resume()
-  }
-}
-
-/** One exchange, on a session that has room. `done` is called once, when the stream is no more. */
-function begin(session: Session, { options, handler }: Asked, done: () => void): void {
-  const control = new Control()
-  handler.onRequestStart?.(control, {})
-  const stream = control.aborted ? undefined : request(session, options, handler, control)
-  if (!stream) return void done()
-  control.stream = stream
-  const before = session.heard
-  // Silence from all of the session: it may be a connection to nobody.
-  control.onAbort = () => {
-    if (session.heard === before) session.retire()
-  }
-  let begun = false
-  let ended = false
-  let trailers: IncomingHttpHeaders = {}
-  stream.on('response', ({ ':status': status = 0, ...headers }) => {
-    session.heard += 1
-    begun = true
-    handler.onResponseStart?.(control, status, headers, '')
-  })
-  stream.on('data', (chunk: Buffer) => {
-    session.heard += 1
-    if (!control.aborted) handler.onResponseData?.(control, chunk)
-  })
-  stream.on('trailers', (last) => {
-    trailers = last
-  })
-  stream.on('end', () => {
-    ended = true
-  })
-  // Told when it closes, which it always does.
-  stream.on('error', () => undefined)
-  stream.on('close', () => {
-    const whole = begun && ended && !session.isCut && stream.rstCode === constants.NGHTTP2_NO_ERROR
-    if (whole && !control.aborted) handler.onResponseEnd?.(control, trailers)
-    else handler.onResponseError?.(control, control.reason ?? broken(session, stream))
-    done()
-  })
-}
-
-/** A field's value (RFC 9110 §5.5). Node writes whatever it is given, and a gateway to HTTP/1.1 would read two fields. */
-const FIELD = /^[\t\x20-\x7e\x80-\xff]*$/
-
-function request(
-  { http2 }: Session,
-  { method, path, headers, body }: Dispatcher.DispatchOptions,
-  handler: Dispatcher.DispatchHandler,
-  control: Control,
-): ClientHttp2Stream | undefined {
-  try {
-    const values = Object.values(headers as Record<string, string>)
-    if (!values.every((value) => FIELD.test(value))) throw failing('UND_ERR_INVALID_ARG')
-    const stream = http2.request({ ...(headers as Record<string, string>), ':method': method, ':path': path })
-    stream.end(body as string | Buffer | undefined)
-    return stream
-  } catch {
-    // Only a header that HTTP/2 does not know can be wrong: the session is open, and has room.
-    handler.onResponseError?.(control, failing('UND_ERR_INVALID_ARG'))
-    return undefined
-  }
-}
-
-/** RFC 9113 §8.7: two ways of the other side to say that it has not looked at the request. */
-function broken({ lastStreamId }: Session, { rstCode, id }: ClientHttp2Stream): Error {
-  if (rstCode === constants.NGHTTP2_REFUSED_STREAM) return new Unprocessed('the stream was refused')
-  if (id === undefined || id > lastStreamId) return new Unprocessed('the other side is going away')
-  return failing(rstCode === constants.NGHTTP2_NO_ERROR ? 'UND_ERR_SOCKET' : 'ERR_HTTP2_STREAM_ERROR')
 }

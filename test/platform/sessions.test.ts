@@ -227,6 +227,40 @@ describe('a call', () => {
     expect([streams.length, connections]).toEqual([1, 1])
   })
 
+  test('that its reader leaves may end by itself; one that goes on is reset', async () => {
+    const codes: number[] = []
+    const closed: Promise<void>[] = []
+    let ending = true
+    respond = (stream) => {
+      closed.push(
+        new Promise((resolve) => {
+          stream.on('close', () => {
+            codes.push(stream.rstCode)
+            resolve()
+          })
+        }),
+      )
+      stream.respond({ ':status': 200 })
+      stream.write('enough')
+      if (ending) setImmediate(() => stream.end())
+      else stream.write(Buffer.alloc(200_000))
+    }
+    const egress = egressWith()
+    const leave = async () => {
+      const answer = mustOpen(await egress.open({ url, ...bounds }))
+      expect(await answer.read()).toMatchObject({ kind: 'piece' })
+      answer.close()
+    }
+    for (let n = 0; n < 20; n++) await leave()
+    await Promise.all(closed)
+    expect(new Set(codes)).toEqual(new Set([constants.NGHTTP2_NO_ERROR]))
+    ending = false
+    await leave()
+    await closed.at(-1)
+    expect(codes.at(-1)).toBe(constants.NGHTTP2_CANCEL)
+    expect(connections).toBe(1)
+  })
+
   test('with too much in its body is cut off', async () => {
     respond = (stream) => {
       stream.respond({ ':status': 200 })

@@ -210,6 +210,20 @@ describe('what goes out', () => {
   })
 })
 
+test('more streams than a server takes resets for: none of them is one', async () => {
+  const codes = new Set<number>()
+  respond = (call) => {
+    call.stream.on('close', () => codes.add(call.stream.rstCode))
+    say(call, events(task('WORKING'), status('COMPLETED')))
+  }
+  const peer = peerWith()
+  const target = targetOf()
+  for (let round = 0; round < 100; round++)
+    await Promise.all(Array.from({ length: 15 }, () => peer.send(target, aSend('x'), listen().sink, never)))
+  expect(calls.entries).toHaveLength(1_500)
+  expect([connections, [...codes]]).toEqual([1, [constants.NGHTTP2_NO_ERROR]])
+})
+
 describe('where it goes', () => {
   const send = (target: AgentTarget) => peerWith().send(target, aSend('x'), listen().sink, never)
   test.each([
