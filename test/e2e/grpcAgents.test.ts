@@ -14,8 +14,10 @@ import {
   StreamResponseSchema,
   TaskSchema,
 } from '../../src/wire/bindings/grpc/gen/a2a/1.0/a2a_pb.ts'
+import { startAgent } from '../support/agent.ts'
 import { freePort } from '../support/databases.ts'
 import { aWorld, type World } from '../support/world.ts'
+import { aGrpcWorld } from '../wire/bindings/grpc/world.ts'
 
 const now = { configuration: { returnImmediately: true } }
 const brisk = { backoff: { firstMs: 10, longestMs: 50 } }
@@ -196,4 +198,37 @@ test('an agent that breaks off and cannot tell: at most once fails, at least onc
   expect((await again.ended()).status.state).toBe('TASK_STATE_COMPLETED')
   expect(begun).toEqual([again.messageId, again.messageId])
   await agent.close()
+})
+
+test('one gateway behind another, over gRPC: tenant, credentials, streams, refusals', async () => {
+  const agent = await startAgent({ dedupe: true })
+  const behind = await aGrpcWorld({ cards: { echo: { connector: { kind: 'a2a', url: agent.url } } } })
+  const url = `${behind.gateway.url}/agents/echo/`
+  const credentials = { scheme: 'Bearer', token: behind.gateway.adminKey }
+  const front = await aWorld({
+    cards: {
+      far: { connector: { kind: 'a2a', url, binding: 'GRPC' }, credentials },
+      stranger: { connector: { kind: 'a2a', url, binding: 'GRPC' }, ...brisk },
+    },
+  })
+  expect(front.gateway.cardProblems).toEqual([])
+  const bindings: string[] = []
+  behind.gateway.signals.on('request.served', ({ binding, operation }) => bindings.push(`${binding} ${operation}`))
+  const sent = await front.client('far').send('artifact')
+  expect(sent.status.state).toBe('TASK_STATE_COMPLETED')
+  expect(sent.artifacts?.[0]?.parts).toEqual([{ text: 'Generated text content' }])
+  expect(bindings.filter((one) => one.startsWith('GRPC'))).toContain('GRPC SendStreamingMessage')
+
+  const working = front.next('task.recorded', ({ state }) => state === 'TASK_STATE_WORKING')
+  const { id } = await front.client('far').send('delay', now)
+  await working
+  expect((await front.client('far').rpc('CancelTask', { id })).result.status.state).toBe('TASK_STATE_CANCELED')
+  expect(bindings).toContain('GRPC CancelTask')
+
+  const refused = front.next('delivery.attempted', ({ destination }) => destination === 'agent:stranger')
+  await front.client('stranger').send('x', now)
+  expect(await refused).toMatchObject({ code: 'UPSTREAM_AUTH' })
+  await front.stop()
+  await behind.stop()
+  await agent.stop()
 })
