@@ -32,7 +32,7 @@ import { createAppend } from './store/events.ts'
 import { createOpen } from './store/tasks.ts'
 import { USER_AGENT } from './version.ts'
 import { createFetchCard } from './wire/bindings/card.ts'
-import { createGrpcServer, type GrpcServerTools } from './wire/bindings/grpc/server.ts'
+import type { GrpcServerTools } from './wire/bindings/grpc/server.ts'
 import { createPeer } from './wire/bindings/peer.ts'
 import { createSigner, generateSigningKey, type Signer } from './wire/bindings/signing.ts'
 import { createPostWebhook } from './wire/bindings/webhook.ts'
@@ -263,12 +263,16 @@ export function buildOperations(
   })
 }
 
-/** The half that speaks, as a server on a listener of its own. Throws ConfigError for a certificate that is of no use. */
-export function buildGrpc(ground: Ground, parties: Parties, tools: Pick<GrpcServerTools, 'execute' | 'places'>) {
+/**
+ * The half that speaks, as a server on a listener of its own; its libraries are loaded by who has one. Rejects with a
+ * ConfigError for a certificate that is of no use.
+ */
+export async function buildGrpc(ground: Ground, parties: Parties, tools: Pick<GrpcServerTools, 'execute' | 'places'>) {
   const { authenticate, presentCard } = parties
   const { config, clock, signals, limits, url, draining } = ground
   const named = /\{agent\}\.([^:]+)/.exec(config.grpcPublicAddress ?? '')?.[1]
   const tls = certificateOf(config)
+  const { createGrpcServer } = await import('./wire/bindings/grpc/server.ts')
   return createGrpcServer({
     ...{ ...tools, authenticate, presentCard, signals, clock, limits },
     host: config.host,

@@ -78,7 +78,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     queue.sweep,
   ]
   try {
-    if (config.grpcPort > 0) services.push(buildGrpc(ground, parties, { execute, places }))
+    if (config.grpcPort > 0) services.push(await buildGrpc(ground, parties, { execute, places }))
     for (const service of services) await service.start()
   } catch (error) {
     await stop()
