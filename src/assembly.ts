@@ -1,14 +1,10 @@
 /** Builds the parts and introduces them to each other. With `main.ts`, which starts and stops them, the only file that knows them all. What they stand on is laid in `ground.ts`. */
-import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { createSecureContext } from 'node:tls'
-import { type Config, ConfigError, grpcAddress } from './config.ts'
+import { grpcAddress } from './config.ts'
 import { createPresentCard, createPresentExtended, waysIn } from './gateway/agents/present.ts'
 import { type Agents, createAgents } from './gateway/agents/registry.ts'
-import { rulesOf } from './gateway/agents/signatures.ts'
 import { createApiKeys, newAgentKey } from './gateway/callers/apiKeys.ts'
 import { createAuthenticate } from './gateway/callers/authenticate.ts'
-import { openSigningKeys } from './gateway/callers/signingKeys.ts'
 import { createDepths } from './gateway/deliveries/depth.ts'
 import { createForwarder, type Forwarder } from './gateway/forwarder/forwarder.ts'
 import { replay } from './gateway/forwarder/replay.ts'
@@ -26,15 +22,14 @@ import { leadsHere } from './http/hosts.ts'
 import type { Limits } from './limits.ts'
 import { createEgress } from './platform/egress.ts'
 import { uuidv7 } from './platform/ids.ts'
-import type { SignatureRules, StreamEntry } from './ports.ts'
+import type { StreamEntry } from './ports.ts'
 import { derivedKey } from './secrets.ts'
+import { buildSigner, trustIn } from './signatures.ts'
 import { createAppend } from './store/events.ts'
 import { createOpen } from './store/tasks.ts'
 import { USER_AGENT } from './version.ts'
 import { createFetchCard } from './wire/bindings/card.ts'
-import type { GrpcServerTools } from './wire/bindings/grpc/server.ts'
 import { createPeer } from './wire/bindings/peer.ts'
-import { createSigner, generateSigningKey, type Signer } from './wire/bindings/signing.ts'
 import { createPostWebhook } from './wire/bindings/webhook.ts'
 import { ALL_VERSIONS } from './wire/versions/table.ts'
 
@@ -62,22 +57,6 @@ export async function buildOutward(ground: Ground) {
   return { egress, fetchCard, peer, signer, signingKeys, postWebhook }
 }
 
-/** Who signs, and the keys that all replicas share. */
-async function buildSigner({ db, seal, clock, loopTools, now, config, limits, url }: Ground) {
-  let signer: Signer | undefined
-  const signingKeys = await openSigningKeys({
-    ...{ db, seal, clock, loopTools, now },
-    generate: generateSigningKey,
-    async use(ring) {
-      if (signer) await signer.use(ring)
-      else signer = await createSigner({ ...ring, issuer: url, jwksUrl: () => `${url()}/.well-known/jwks.json` })
-    },
-    graceSeconds: config.keyGraceSeconds,
-    everyMs: limits.signingKeysEveryMs,
-  })
-  if (!signer) throw new Error('no signing key')
-  return { signer, signingKeys }
-}
 export type Outward = Awaited<ReturnType<typeof buildOutward>>
 
 /** Agents, and who may call them. */
@@ -122,18 +101,6 @@ export function buildParties(
   return { agents, presentCard, presentExtended, authenticate, keys }
 }
 export type Parties = ReturnType<typeof buildParties>
-
-/** Whose signatures on cards count. Throws a ConfigError for a file that is not there and keys that are none. */
-function trustIn({ cardSignatures: policy, cardKeys, cardKeyOrigins: keyOrigins }: Config): SignatureRules {
-  try {
-    const keys = cardKeys === undefined || /^\s*[[{]/.test(cardKeys) ? cardKeys : readFileSync(cardKeys, 'utf8')
-    return rulesOf({ policy, keys, keyOrigins })
-  } catch (error) {
-    throw new ConfigError([
-      { setting: 'WAYPOST_CARD_KEYS, WAYPOST_CARD_KEY_ORIGINS', problem: (error as Error).message },
-    ])
-  }
-}
 
 const NAME_AT = 'agent:'.length
 
@@ -261,39 +228,6 @@ export function buildOperations(
     cancelGraceMs: limits.cancelGraceMs,
     draining: draining.signal,
   })
-}
-
-/**
- * The half that speaks, as a server on a listener of its own; its libraries are loaded by who has one. Rejects with a
- * ConfigError for a certificate that is of no use.
- */
-export async function buildGrpc(ground: Ground, parties: Parties, tools: Pick<GrpcServerTools, 'execute' | 'places'>) {
-  const { authenticate, presentCard } = parties
-  const { config, clock, signals, limits, url, draining } = ground
-  const named = /\{agent\}\.([^:]+)/.exec(config.grpcPublicAddress ?? '')?.[1]
-  const tls = certificateOf(config)
-  const { createGrpcServer } = await import('./wire/bindings/grpc/server.ts')
-  return createGrpcServer({
-    ...{ ...tools, authenticate, presentCard, signals, clock, limits },
-    host: config.host,
-    port: config.grpcPort,
-    publicHostnames: [new URL(url()).hostname, ...(named ? [named] : [])],
-    draining: () => draining.signal.aborted,
-    ...(config.rootAgent && { rootAgent: config.rootAgent }),
-    ...(config.quirks && { quirks: config.quirks }),
-    ...(tls && { tls }),
-  })
-}
-
-function certificateOf({ grpcTlsCert, grpcTlsKey }: Config): GrpcServerTools['tls'] {
-  if (!grpcTlsCert || !grpcTlsKey) return undefined
-  try {
-    const tls = { cert: readFileSync(grpcTlsCert), key: readFileSync(grpcTlsKey) }
-    createSecureContext(tls)
-    return tls
-  } catch (error) {
-    throw new ConfigError([{ setting: 'GRPC_TLS_CERT, GRPC_TLS_KEY', problem: (error as Error).message }])
-  }
 }
 
 /** Dead letters, tried anew. */

@@ -2,7 +2,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { parseArgs } from 'node:util'
 import {
-  buildGrpc,
   buildOperations,
   buildOutward,
   buildParties,
@@ -25,6 +24,7 @@ import { createLog, type Log } from './http/log.ts'
 import { createMetrics, type Metrics } from './http/metrics.ts'
 import { problem, traceIdOf, writeProblem } from './http/problem.ts'
 import type { Limits } from './limits.ts'
+import { buildGrpc } from './listeners.ts'
 import { listen } from './platform/listen.ts'
 import type { Service } from './platform/service.ts'
 import type { Caller, Execute } from './ports.ts'

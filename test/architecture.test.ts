@@ -133,11 +133,15 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'store/drivers/pglite.ts',
     // What a card's signature covers is said in one place.
     'wire/bindings/cardTrust.ts',
+    // The messages of gRPC, which are generated.
+    'wire/bindings/grpc/gen/',
   ],
   'main.ts': [''],
   'assembly.ts': [''],
   'ground.ts': [''],
+  'listeners.ts': [''],
   'secrets.ts': [''],
+  'signatures.ts': [''],
   'banner.ts': ['config.ts'],
   'version.ts': [],
 }
