@@ -195,6 +195,8 @@ function queueGauges(db: Db, registry: Registry): () => Promise<void> {
   const running = byAgent('waypost_queue_running', 'Deliveries in hand')
   const oldest = byAgent('waypost_queue_oldest_seconds', 'Age of the oldest delivery that waits')
   const offline = byAgent('waypost_agent_offline', '1 while the agent is known to be offline')
+  const pending = byAgent('waypost_agent_pending_approval', '1 while a changed card of the agent waits for an operator')
+  const refused = byAgent('waypost_agent_card_refused', '1 while the last card of the agent was not taken')
   const dead = new Gauge({ name: 'waypost_dead_letters', help: 'Deliveries that wait for an operator', registers })
   const replicas = new Gauge({ name: 'waypost_replicas', help: 'Replicas alive', registers })
   const left = new Gauge({
@@ -203,7 +205,7 @@ function queueGauges(db: Db, registry: Registry): () => Promise<void> {
     registers,
   })
   return async () => {
-    for (const gauge of [waiting, running, oldest, offline]) gauge.reset()
+    for (const gauge of [waiting, running, oldest, offline, pending, refused]) gauge.reset()
     try {
       const agents = await listAgents(db, { tenant: TENANT, limit: AGENTS_MAX + 1 })
       const [queues, totals] = await Promise.all([
@@ -214,6 +216,10 @@ function queueGauges(db: Db, registry: Registry): () => Promise<void> {
         ),
         readTotals(db, TENANT),
       ])
+      for (const { name, ...agent } of agents.slice(0, AGENTS_MAX)) {
+        if (agent.pending !== null) pending.set({ agent: name }, 1)
+        if (agent.cardProblem !== null) refused.set({ agent: name }, 1)
+      }
       for (const queue of queues) {
         const labels = { agent: queue.destination.slice('agent:'.length) }
         waiting.set(labels, queue.waiting)

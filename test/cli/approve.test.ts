@@ -48,7 +48,7 @@ test('agent approve takes what it has just shown, and says what that was', async
     0,
     { what: 'POST /v1/agents/echo/approve', body: { change: 'c0ffee' } },
   ])
-  expect(stdout).toMatch(/Changed address: .*\n[^]*Approved: echo/)
+  expect(stdout).toMatch(/Changed address: .*\n[\s\S]*Approved: echo/)
   await waypost('agent', 'approve', 'echo', '--change', 'other')
   expect(gateway.asked.at(-1)).toMatchObject({ body: { change: 'other' } })
 })
@@ -65,7 +65,7 @@ test('key rotate-signing: a grace, or none when the key is known to others, and 
   expect(gateway.asked.at(-1)).toMatchObject({ what: 'POST /v1/signing-keys/rotate', body: {} })
   const { stdout } = await waypost('key', 'rotate-signing', '--grace', '2h')
   expect(gateway.asked.at(-1)?.body).toEqual({ graceSeconds: 7_200 })
-  expect(stdout).toMatch(/s2\s+current[^]*s1\s+retiring/)
+  expect(stdout).toMatch(/s2\s+current[\s\S]*s1\s+retiring/)
   const before = gateway.asked.length
   for (const wrong of [['--compromised'], ['--compromised', '--yes', '--grace', '1h']])
     expect((await waypost('key', 'rotate-signing', ...wrong)).code).toBe(2)

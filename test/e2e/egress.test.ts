@@ -251,11 +251,13 @@ describe('a redirect is an answer, and is not followed', () => {
     expect(task.status.state).toBe('TASK_STATE_FAILED')
   })
 
-  test('nor does a card lead away from where its agent was registered', async () => {
-    const dead = world.next('delivery.dead', ({ destination }) => destination === 'agent:lured')
-    const task = await world.client('lured').send('x')
-    expect((await dead).reason).toContain('leads away from the registered origin')
-    expect(task.status.state).toBe('TASK_STATE_FAILED')
-    expect(JSON.stringify(task.status)).toContain('EGRESS_BLOCKED')
+  test('nor does a card lead away from where its agent was registered: somebody has to approve it', async () => {
+    const pending = world.next('agent.pending', ({ agent }) => agent === 'lured')
+    const { id } = await world.client('lured').send('x', { configuration: now })
+    expect((await pending).changes).toBe('where it is')
+    await expect
+      .poll(async () => (await world.client('lured').get(id)).metadata?.['urn:x-waypost:store-and-forward:1'])
+      .toMatchObject({ delivery: 'waiting', reason: expect.stringMatching(/waits for an operator/) })
+    expect((await world.client('lured').get(id)).status.state).toBe('TASK_STATE_SUBMITTED')
   })
 })

@@ -4,6 +4,7 @@ import { createMetrics } from '../../src/http/metrics.ts'
 import { uuidv7 } from '../../src/platform/ids.ts'
 import { createSignals } from '../../src/platform/signals.ts'
 import { createAgent } from '../../src/store/agents.ts'
+import { saveCardProblem, savePending } from '../../src/store/cards.ts'
 import type { Db } from '../../src/store/db.ts'
 import { createOpen } from '../../src/store/tasks.ts'
 import { aNewTask } from '../store/suite.ts'
@@ -49,6 +50,8 @@ test('what happens is counted, also errors that hide in HTTP 200', async () => {
     code: 'GONE',
     reason: 'r',
   })
+  signals.emit('agent.pending', { tenant: 't', agent: 'a', change: 'c', changes: 'where it is' })
+  signals.emit('agent.cardRefused', { tenant: 't', agent: 'a', code: 'CARD_SIGNATURE', reason: 'r' })
   signals.emit('lease.lost', { delivery: 'd', task: 't', destination: 'x' })
   signals.emit('store.failed', { statement: 'tasks.open', outcome: 'not done', reason: 'r' })
   signals.emit('stream.opened', { task: 't', binding: 'JSONRPC' })
@@ -61,6 +64,8 @@ test('what happens is counted, also errors that hide in HTTP 200', async () => {
   expect(await value('waypost_delivery_attempts_total{kind="webhook",outcome="delivered",code=""}')).toBe(1)
   expect(await value('waypost_delivery_wait_seconds_sum{kind="webhook"}')).toBe(0.3)
   expect(await value('waypost_dead_letters_total{kind="webhook",code="GONE"}')).toBe(1)
+  expect(await value('waypost_cards_pending_total')).toBe(1)
+  expect(await value('waypost_cards_refused_total{code="CARD_SIGNATURE"}')).toBe(1)
   expect(await value('waypost_leases_lost_total')).toBe(1)
   expect(await value('waypost_store_failures_total{statement="tasks.open",outcome="not_done"}')).toBe(1)
   expect(await value('waypost_streams_open{binding="JSONRPC"}')).toBe(1)
@@ -102,6 +107,12 @@ onBothDrivers('gauges', (db) => {
     expect(await value('waypost_queue_oldest_seconds{agent="echo"}')).toBeGreaterThanOrEqual(0)
     expect(await value('waypost_agent_offline{agent="echo"}')).toBe(0)
     expect(await value('waypost_dead_letters')).toBe(0)
+    expect(await metrics.text()).not.toMatch(/^waypost_agent_(pending_approval|card_refused)\{/m)
+    const of = { tenant: 'default', name: 'echo', connector: registration.connector, known: undefined }
+    await saveCardProblem(db(), of, { code: 'CARD_SIGNATURE', reason: 'r' })
+    expect(await value('waypost_agent_card_refused{agent="echo"}')).toBe(1)
+    await savePending(db(), of, { at: 1, change: 'c', changes: [], identity: {} }, { ...note, id: uuidv7() })
+    expect(await value('waypost_agent_pending_approval{agent="echo"}')).toBe(1)
     metrics.close()
   })
 })
