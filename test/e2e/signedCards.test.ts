@@ -74,6 +74,37 @@ test('both verifiers accept both presentations, and neither a changed byte', asy
   }
 })
 
+/** The same with one value changed, for each value that there is. */
+function* changes(value: unknown, path = ''): Generator<[path: string, changed: unknown]> {
+  if (Array.isArray(value)) {
+    for (const [at, inner] of value.entries())
+      for (const [where, changed] of changes(inner, `${path}.${at}`)) yield [where, value.with(at, changed)]
+    if (value.length > 0) yield [`${path}[]`, value.slice(1)]
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [name, inner] of Object.entries(value))
+      for (const [where, changed] of changes(inner, `${path}.${name}`)) yield [where, { ...value, [name]: changed }]
+  } else yield [path, typeof value === 'string' ? `${value}x` : !value]
+}
+
+test('whatever is changed in a card, its signatures no longer hold', async () => {
+  const keys = await jwks()
+  const [{ signatures, ...pure }, { signatures: both, ...hybrid }] = [await cardOf(PURE), await cardOf()]
+  let tried = 0
+  for (const [path, changed] of changes(pure)) {
+    const card = { ...(changed as object), signatures }
+    expect([path, cryptoAccepts(card, keys)]).toEqual([path, false])
+    // The SDKs leave requirements without scopes out of what they verify: whether there are any, their signature cannot tell.
+    if (path !== '.securityRequirements[]') expect([path, await sdkAccepts(card, keys)]).toEqual([path, false])
+    tried++
+  }
+  // The official verifier reads the members of 1.0 only; whoever reads the others has a signature over them, too.
+  for (const [path, changed] of changes(hybrid)) {
+    expect([path, cryptoAccepts({ ...(changed as object), signatures: both }, keys)]).toEqual([path, false])
+    tried++
+  }
+  expect(tried).toBeGreaterThan(80)
+})
+
 test('the header says which key and where it is', async () => {
   const { signatures } = await cardOf(PURE)
   const keys = await jwks()
