@@ -1,16 +1,17 @@
 /**
- * A small A2A client: the eleven operations over the binding that the card prefers, JSON-RPC or HTTP+JSON. Answers are
+ * A small A2A client: the eleven operations over the binding that the card prefers, JSON-RPC, HTTP+JSON or gRPC. Answers are
  * the protocol's own objects, unmodified; errors have the protocol's own names.
  */
 
 import type { StreamResponse } from '../a2a/events.ts'
 import type { OperationName, Params, Result } from '../a2a/operations.ts'
-import type { ResolvedAgent } from './agentRef.ts'
-import { type Http, readJson, withQuery } from './client.ts'
+import { LOOPBACK, type ResolvedAgent } from './agentRef.ts'
+import type { Http } from './client.ts'
 import { CliError } from './errors.ts'
-import { readEvents } from './eventStream.ts'
+import { httpSpeech } from './httpSpeech.ts'
 import { speaks } from './protocolVersion.ts'
-import { notA2A, refusal, rpcResult } from './refusals.ts'
+import type { Interface, Speech, StreamPlace } from './speech.ts'
+import type { TlsOptions } from './tls.ts'
 
 export interface StreamedEvent {
   /** The SSE id, for resuming. */
@@ -20,12 +21,6 @@ export interface StreamedEvent {
 
 type Unary = Exclude<OperationName, 'SendStreamingMessage' | 'SubscribeToTask'>
 type Streaming = 'SendStreamingMessage' | 'SubscribeToTask'
-
-/** Where a stream begins, and until when it is read. */
-export interface StreamPlace {
-  readonly lastEventId?: string | undefined
-  readonly signal?: AbortSignal
-}
 
 export interface A2AClient {
   readonly agent: ResolvedAgent
@@ -54,92 +49,51 @@ export interface A2AClientSettings {
   readonly transports: readonly string[]
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignal
+  readonly tls?: TlsOptions | undefined
   /** Told each event of a stream as it came, for --debug. */
-  readonly trace?: (line: string) => void
-}
-
-export interface Interface {
-  readonly url: string
-  readonly binding: 'JSONRPC' | 'HTTP+JSON'
-  readonly tenant?: string
-}
-
-/** One operation in HTTP+JSON: verb and path; what is left of the parameters is the query or the body (A2A §11.3). */
-const ROUTES: Readonly<Record<OperationName, readonly [method: 'GET' | 'POST' | 'DELETE', path: string]>> = {
-  SendMessage: ['POST', '/message:send'],
-  SendStreamingMessage: ['POST', '/message:stream'],
-  GetTask: ['GET', '/tasks/{id}'],
-  ListTasks: ['GET', '/tasks'],
-  CancelTask: ['POST', '/tasks/{id}:cancel'],
-  SubscribeToTask: ['POST', '/tasks/{id}:subscribe'],
-  CreateTaskPushNotificationConfig: ['POST', '/tasks/{taskId}/pushNotificationConfigs'],
-  GetTaskPushNotificationConfig: ['GET', '/tasks/{taskId}/pushNotificationConfigs/{id}'],
-  ListTaskPushNotificationConfigs: ['GET', '/tasks/{taskId}/pushNotificationConfigs'],
-  DeleteTaskPushNotificationConfig: ['DELETE', '/tasks/{taskId}/pushNotificationConfigs/{id}'],
-  GetExtendedAgentCard: ['GET', '/extendedAgentCard'],
+  readonly trace?: ((line: string) => void) | undefined
 }
 
 export function createA2AClient(settings: A2AClientSettings): A2AClient {
-  const { agent, http, signal, timeoutMs } = settings
+  const { agent, signal, headers, query = {}, tls, trace } = settings
   let found: Interface | undefined
   // Not before it is needed: a card that nobody can speak to may still be looked at.
-  const interfaceOf = () => {
+  const chosen = () => {
     found ??= chooseInterface(agent, settings.transports)
     return found
   }
-  const headers = { 'A2A-Version': settings.version, ...settings.headers }
-  const { query = {}, trace } = settings
-  const hadKey = settings.authorized || 'authorization' in settings.headers
-
-  const request = (name: OperationName, given: object, extra: Readonly<Record<string, string>>, reading = signal) => {
-    const chosen = interfaceOf()
-    mayAsk(name, settings)
-    const params = chosen.tenant ? { ...given, tenant: chosen.tenant } : given
-    const built = chosen.binding === 'JSONRPC' ? rpcRequest(chosen, name, params) : restRequest(chosen, name, params)
-    return http(withQuery(built.url, query), {
-      ...built,
-      headers: { ...headers, ...built.headers, ...extra },
-      timeoutMs,
-      signal: reading,
-    })
+  const facts = {
+    headers: { 'A2A-Version': settings.version, ...headers },
+    hadKey: settings.authorized || 'authorization' in headers,
+    trace,
   }
-  const unwrap = (json: unknown) => (interfaceOf().binding === 'JSONRPC' ? rpcResult(json, hadKey) : json)
+  // gRPC is loaded only for who speaks it. It has no query; a credential that belongs there is metadata.
+  const speechOf = async (at: Interface): Promise<Speech> => {
+    if (at.binding !== 'GRPC') return httpSpeech(at, { ...settings, ...facts, query })
+    const { createGrpcClient } = await import('./grpcClient.ts')
+    return createGrpcClient({ url: at.url, tls, ...facts, headers: { ...facts.headers, ...query } })
+  }
+  let speech: Promise<Speech> | undefined
+  const asking = async (name: OperationName, params: object) => {
+    const at = chosen()
+    mayAsk(name, settings)
+    speech ??= speechOf(at)
+    // Exactly as the interface declares it, and absent if it declares none (a2a-cli §13.1).
+    return { speech: await speech, params: at.tenant ? { ...params, tenant: at.tenant } : params }
+  }
 
   return {
     agent,
-    chosen: interfaceOf,
+    chosen,
     signaling: (version) => createA2AClient({ ...settings, version }),
     async call(name, params, reading) {
-      const accept = { accept: 'application/json, application/a2a+json' }
-      const response = await request(name, params, accept, reading ?? signal)
-      const json = await readJson(response)
-      if (!response.ok) throw refusal(response.status, json, hadKey)
-      if (json === undefined && response.status !== 204) throw notA2A(interfaceOf().url, 'the answer is not JSON')
-      return (unwrap(json ?? {}) ?? {}) as never
+      const asked = await asking(name, params)
+      return (await asked.speech.call(name, asked.params, reading ?? signal)) as never
     },
-    async *stream(name, params, { lastEventId, signal: reading } = {}) {
-      const response = await request(
-        name,
-        params,
-        {
-          accept: 'text/event-stream',
-          ...(lastEventId !== undefined && { 'Last-Event-ID': lastEventId }),
-        },
-        reading,
-      )
-      const type = response.headers.get('content-type') ?? ''
-      if (!response.ok || !type.startsWith('text/event-stream')) {
-        const json = await readJson(response)
-        if (!response.ok) throw refusal(response.status, json, hadKey)
-        if (json === undefined) throw notA2A(interfaceOf().url, `a stream was asked for, ${type || 'nothing'} came`)
-        return yield { event: unwrap(json) as StreamResponse }
-      }
-      for await (const { id, event, data } of readEvents(response)) {
-        trace?.(`< ${event ? `event: ${event} ` : ''}${id === undefined ? '' : `id: ${id} `}data: ${data}`)
-        const json: unknown = parsed(data, interfaceOf().url)
-        if (event === 'error' && interfaceOf().binding !== 'JSONRPC') throw refusal(500, json, hadKey)
-        yield { ...(id !== undefined && { id }), event: unwrap(json) as StreamResponse }
-      }
+    async *stream(name, params, where = {}) {
+      const asked = await asking(name, params)
+      const place = { ...where, signal: where.signal ?? signal } as StreamPlace
+      for await (const one of asked.speech.stream(name, asked.params, place)) yield one as StreamedEvent
     },
   }
 }
@@ -167,21 +121,13 @@ function mayAsk(name: OperationName, { agent, missingExtensions }: A2AClientSett
   })
 }
 
-function parsed(data: string, url: string): unknown {
-  try {
-    return JSON.parse(data)
-  } catch {
-    throw notA2A(url, 'an event of the stream is not JSON')
-  }
-}
-
 function chooseInterface(agent: ResolvedAgent, transports: readonly string[]): Interface {
   const offered = Array.isArray(agent.card.supportedInterfaces) ? agent.card.supportedInterfaces : []
   const usable = offered.flatMap(({ url, protocolBinding, protocolVersion, tenant }) =>
-    (protocolBinding === 'JSONRPC' || protocolBinding === 'HTTP+JSON') && speaks(protocolVersion ?? '')
+    BINDINGS.has(protocolBinding) && speaks(protocolVersion ?? '')
       ? [
           {
-            url: reachable(url, agent).replace(/\/+$/, ''),
+            url: (protocolBinding === 'GRPC' ? grpcUrl : reachable)(url, agent).replace(/\/+$/, ''),
             binding: protocolBinding,
             ...(tenant && { tenant }),
           } as Interface,
@@ -199,27 +145,21 @@ function chooseInterface(agent: ResolvedAgent, transports: readonly string[]): I
   })
 }
 
+const BINDINGS: ReadonlySet<string> = new Set(['JSONRPC', 'HTTP+JSON', 'GRPC'])
+
+/** Cards say `host:port`: in the clear on this machine and at a gateway that is reached so, else with TLS. */
+function grpcUrl(url: string, { reachedAt }: ResolvedAgent): string {
+  const written = /^https?:\/\//i.test(url) ? url : `https://${url}`
+  if (!URL.canParse(written)) return written
+  const at = new URL(written)
+  if (reachedAt !== undefined) at.hostname = new URL(reachedAt).hostname
+  const open = reachedAt === undefined ? LOOPBACK.test(at.hostname) : reachedAt.startsWith('http:')
+  if (open && written !== url) at.protocol = 'http:'
+  return at.origin
+}
+
 /** The path is the gateway's to say, the way to the gateway is the user's. */
 function reachable(url: string, { reachedAt }: ResolvedAgent): string {
   const at = url.indexOf('/agents/')
   return reachedAt === undefined || at < 0 ? url : `${reachedAt}${url.slice(at)}`
-}
-
-function rpcRequest({ url }: Interface, method: OperationName, params: object) {
-  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
-  return { url, method: 'POST', body, headers: { 'content-type': 'application/json' } }
-}
-
-function restRequest({ url, tenant }: Interface, name: OperationName, params: object) {
-  const [method, template] = ROUTES[name]
-  const rest: Record<string, unknown> = { ...params }
-  delete rest.tenant
-  const path = template.replace(/\{(\w+)\}/g, (_, field: string) => {
-    const value = String(rest[field])
-    delete rest[field]
-    return encodeURIComponent(value)
-  })
-  const full = `${url}${tenant ? `/${encodeURIComponent(tenant)}` : ''}${path}`
-  if (method !== 'POST') return { url: withQuery(full, rest as never), method, headers: {} }
-  return { url: full, method, body: JSON.stringify(rest), headers: { 'content-type': 'application/a2a+json' } }
 }

@@ -21,7 +21,7 @@ export const AGENT: readonly OptionRow[] = [
   ['-a, --agent-card <ref>', 'the agent: @name of the gateway, a host, a URL, or a card file'],
   ['--bearer <token>', `bearer token for the agent; ${SEEN} A2ACLI_BEARER`],
   ['--api-key <key>', `API key for the agent; ${SEEN} A2ACLI_API_KEY`],
-  ['--transport <binding>', "JSONRPC or HTTP+JSON; repeatable, best first (default: the card's order)", 'repeat'],
+  ['--transport <binding>', "JSONRPC, HTTP+JSON or GRPC; repeatable, best first (default: the card's order)", 'repeat'],
   ['--svc-param <name:value>', 'service parameter, sent as a header; repeatable', 'repeat'],
   ['--extension <uri>', 'an A2A extension that you follow; repeatable', 'repeat'],
   ['--a2a-version <version>', 'protocol version to signal (default: 1.0)'],

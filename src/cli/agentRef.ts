@@ -130,7 +130,7 @@ function existingFile(path: string): string {
   })
 }
 
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/
+export const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/
 
 /** A bare host is https, except on this machine, where nobody has certificates. */
 function asUrl(ref: string): URL {

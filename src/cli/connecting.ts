@@ -10,6 +10,7 @@ import { STORE_AND_FORWARD } from './deliveryFacts.ts'
 import { CliError, usage } from './errors.ts'
 import type { Output } from './output.ts'
 import { A2A_VERSION, speaks } from './protocolVersion.ts'
+import type { TlsOptions } from './tls.ts'
 import { openTokenStore, type StoredToken, type TokenStore } from './tokenStore.ts'
 
 /** What it takes of a call. */
@@ -24,6 +25,7 @@ export interface Connecting {
   readonly program: string
   readonly tokensPath: string
   readonly serviceParameters: Readonly<Record<string, string>>
+  readonly tls: TlsOptions | undefined
 }
 
 /** What goes with every request. */
@@ -65,6 +67,7 @@ export async function connect(call: Connecting, instead?: () => Promise<string>)
     version,
     transports: call.list('transport'),
     trace: out.debug,
+    tls: call.tls,
   })
 }
 

@@ -19,7 +19,7 @@ import { durationMs, type TimeFormat } from './durations.ts'
 import { usage } from './errors.ts'
 import { createOutput, type Format, type Output, type Stream } from './output.ts'
 import type { Redactor } from './redaction.ts'
-import { fetchWith } from './tls.ts'
+import { fetchWith, type TlsOptions, tlsOptions } from './tls.ts'
 
 /** Flags as they were written: a string, a list of a repeatable one, or true. */
 export type Flags = Readonly<Record<string, string | readonly string[] | boolean | undefined>>
@@ -129,7 +129,8 @@ export function createInvocation(input: InvocationInput): Invocation {
   const secrets = CREDENTIALS.map(option).filter((secret) => secret !== undefined)
   for (const secret of [...secrets, ...Object.values(serviceParameters)]) out.hide(secret)
   const clock = systemClock
-  const http = createHttp({ out, clock, secretHeaders: Object.keys(serviceParameters), fetch: fetchOf(option, has) })
+  const tls = tlsOf(option, has)
+  const http = createHttp({ out, clock, secretHeaders: Object.keys(serviceParameters), fetch: fetchWith(tls) })
   const { url, source: gatewaySource } = gatewayUrl(flags.gateway as string | undefined, around)
   const key = gatewayKey(flags.key as string | undefined, around)
   out.hide(key?.key)
@@ -145,11 +146,11 @@ export function createInvocation(input: InvocationInput): Invocation {
     program: programName(),
     tokensPath: join(configFolder(), 'tokens.json'),
   }
-  return { ...call, agent: (instead) => connect({ ...call, serviceParameters }, instead) }
+  return { ...call, agent: (instead) => connect({ ...call, serviceParameters, tls }, instead) }
 }
 
-const fetchOf = (option: Invocation['option'], has: Invocation['has']) =>
-  fetchWith({
+const tlsOf = (option: Invocation['option'], has: Invocation['has']): TlsOptions | undefined =>
+  tlsOptions({
     clientCert: option('client-cert'),
     clientKey: option('client-key'),
     caCert: option('ca-cert'),

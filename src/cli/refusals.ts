@@ -1,6 +1,6 @@
 /** An agent's refusal, in whatever binding it was said, as one error with the name that A2A gives it (a2a-cli §11.4). */
 import { REASONS } from '../a2a/errors.ts'
-import { fromReason } from './client.ts'
+import { fromReason, type ReasonFacts } from './client.ts'
 import { CliError } from './errors.ts'
 
 interface WireError {
@@ -42,10 +42,15 @@ function wireError(error: WireError, status: number, hadKey: boolean): CliError 
   const violations = details?.flatMap((detail) => (detail as { fieldViolations?: Violation[] }).fieldViolations ?? [])
   const told = (violations ?? []).map(({ field, description }) => `${field}: ${description}`)
   const message = [error.message ?? `HTTP ${status}`, ...told].join('; ')
-  const facts = { a2aCode: error.code ?? status, status, hadKey }
+  return refusalBy(reason, message, { a2aCode: error.code ?? status, status, hadKey })
+}
+
+/** The error of this reason, by whatever binding it was told. */
+export function refusalBy(reason: string, message: string, facts: ReasonFacts): CliError {
   const generic = GENERIC[reason]
   if (!generic) return fromReason(reason, message, facts)
-  return new CliError(generic, message, { hint: 'see what was exchanged: repeat the command with --debug', ...facts })
+  const hint = 'see what was exchanged: repeat the command with --debug'
+  return new CliError(generic, message, { hint, a2aCode: facts.a2aCode })
 }
 
 /** What A2A names besides its own errors (A2A §9.5): the same in every binding. */

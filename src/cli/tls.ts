@@ -10,19 +10,32 @@ export interface TlsWishes {
   readonly insecure: boolean
 }
 
-/** Node's own fetch, unless something was wished; the other one is loaded only then. */
-export function fetchWith(wishes: TlsWishes): typeof fetch {
+/** As Node takes them for a connection. */
+export interface TlsOptions {
+  readonly cert?: string
+  readonly key?: string
+  readonly ca?: string
+  readonly rejectUnauthorized?: boolean
+}
+
+/** undefined: nothing was wished. */
+export function tlsOptions(wishes: TlsWishes): TlsOptions | undefined {
   const { clientCert, clientKey, caCert, insecure } = wishes
-  if (!clientCert && !clientKey && !caCert && !insecure) return fetch
+  if (!clientCert && !clientKey && !caCert && !insecure) return undefined
   if (Boolean(clientCert) !== Boolean(clientKey)) {
     throw usage('a client certificate needs its key', '--client-cert cert.pem --client-key key.pem')
   }
-  const connect = {
+  return {
     ...(clientCert && { cert: pem(clientCert, '--client-cert') }),
     ...(clientKey && { key: pem(clientKey, '--client-key') }),
     ...(caCert && { ca: pem(caCert, '--ca-cert') }),
     ...(insecure && { rejectUnauthorized: false }),
   }
+}
+
+/** Node's own fetch, unless something was wished; the other one is loaded only then. */
+export function fetchWith(connect: TlsOptions | undefined): typeof fetch {
+  if (!connect) return fetch
   const opened = import('undici').then(({ Agent, fetch: send }) => ({ send, dispatcher: new Agent({ connect }) }))
   return (async (url: string, init?: RequestInit) => {
     const { send, dispatcher } = await opened

@@ -1,6 +1,6 @@
 /** What every check has at hand: the built command line, an official agent, and our gateway with that agent behind it. */
 import { afterAll, beforeAll } from 'vitest'
-import { aWorld, type World } from '../../support/world.ts'
+import { aGrpcWorld, type GrpcWorld } from '../../wire/bindings/grpc/world.ts'
 import { emptyDirectory, type Ran, type RunSettings, runCli } from '../run.ts'
 import type { Loose } from './loose.ts'
 import { type OfficialAgent, type OfficialWish, startOfficial } from './official.ts'
@@ -9,7 +9,7 @@ type Json = Loose
 
 export interface Scene {
   readonly agent: OfficialAgent
-  readonly world: World
+  readonly world: GrpcWorld
   /** `-a` and the variables for the agent behind the gateway. */
   atGateway(): { readonly ref: string; readonly env: Record<string, string> }
   official(wish: OfficialWish): Promise<OfficialAgent>
@@ -30,7 +30,7 @@ export function aScene(): () => Scene {
       return started
     }
     const agent = await keep(startOfficial())
-    const world = await keep(aWorld({ cards: { official: { connector: { kind: 'a2a', url: agent.url } } } }))
+    const world = await keep(aGrpcWorld({ cards: { official: { connector: { kind: 'a2a', url: agent.url } } } }))
     const env = { WAYPOST_URL: world.gateway.url, WAYPOST_KEY: world.gateway.adminKey }
     scene = {
       agent,

@@ -5,6 +5,7 @@ import { basename, join } from 'node:path'
 import { exportJWK, FlattenedSign, generateKeyPair } from 'jose'
 import { expect } from 'vitest'
 import { canonicalJson } from '../../../src/platform/canonicalJson.ts'
+import { startModern } from '../../wire/bindings/officialServers.ts'
 import { linesOf, startCli } from '../run.ts'
 import { filesBelow } from './files.ts'
 import { block, type Check, cli, emptyDirectory, field, json, lines } from './scene.ts'
@@ -77,6 +78,42 @@ export const SURFACE: Record<string, Check> = {
       expect(json(await cli('task get -o json', [...with_, task.id]))).toMatchObject({ id: task.id })
       expect(lines(await cli('send --text hi --stream -o json', with_)).at(-1)).toHaveProperty('statusUpdate')
     }
+  },
+
+  async A2ACLI_TX_005({ atGateway, keep }) {
+    const { ref, env } = atGateway()
+    const ask = (words: string, ...more: string[]) =>
+      cli(`${words} --transport GRPC -o json -a`, [ref, ...more], { env })
+    const over = (words: string, ...more: string[]) => cli(`${words} -o json -a`, [ref, ...more], { env })
+    const sent = await ask('send --debug --text parts')
+    expect(sent.stderr).toMatch(/debug: > gRPC http\S+ SendMessage .*"tenant":"official"/)
+    const { task } = json(sent)
+    // The same documents as over the other bindings.
+    for (const words of ['task get', 'task list', 'task push-config list'])
+      expect(json(await ask(words, ...(words === 'task list' ? [] : [task.id])))).toEqual(
+        json(await over(words, ...(words === 'task list' ? [] : [task.id]))),
+      )
+    const events = lines(await ask('send --stream --text hi'))
+    expect([Object.keys(events[0])[0], events.at(-1).statusUpdate.status.state]).toEqual([
+      'task',
+      'TASK_STATE_COMPLETED',
+    ])
+    const [over1, over2] = await Promise.all([ask('task get', 'nobody'), over('task get', 'nobody')])
+    expect([over1.code, json(over1).error.code, json(over1).error.message]).toEqual([
+      over2.code,
+      json(over2).error.code,
+      json(over2).error.message,
+    ])
+    expect(
+      json(await cli('send -o json --text x --transport GRPC --key wp_no_no -a @official', [], { env })).error.code,
+    ).toBe('A2ACLI_ERR_AUTH_FAILED')
+    // An agent of the official SDK that speaks nothing else.
+    const only = await keep(startModern('GRPC', true))
+    expect(field(await cli('card get -a', [only.url]), 'Transport')).toMatch(/^GRPC /)
+    const done = await cli('send --text complete -a', [only.url])
+    expect([done.code, field(done, 'State'), block(done, 'Text')]).toEqual([0, 'COMPLETED', 'made'])
+    const refused = await cli('task get -o json -a', [only.url, 'nobody'])
+    expect([refused.code, json(refused).error.code]).toEqual([1, 'TaskNotFoundError'])
   },
 
   async A2ACLI_OUT_007({ agent }) {
