@@ -130,6 +130,11 @@ export const LIMITS = {
   seenEveryMs: 15_000,
   hintStreamsMax: 1_000,
 
+  // MCP
+  /** Calls that one process has open at /mcp, in all and of one caller: each is a connection and may wait 45 s. */
+  mcpCallsMax: 2_000,
+  mcpCallsPerCallerMax: 64,
+
   // Webhooks
   webhookAttemptsMax: 16,
   webhookBackoffFirstMs: 5_000,

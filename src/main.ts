@@ -12,11 +12,12 @@ import {
   type Queue,
 } from './assembly.ts'
 import { banner } from './banner.ts'
+import { buildMcp } from './bridges.ts'
 import { type Config, readConfig, SETTINGS } from './config.ts'
 import { type Ground, layGround, type Overrides } from './ground.ts'
 import type { HappeningSignals } from './happenings.ts'
 import { createFace } from './http/app.ts'
-import { createAccess } from './http/face.ts'
+import { createAccess, type Face } from './http/face.ts'
 import { createHealth } from './http/health.ts'
 import { createHostCheck } from './http/hosts.ts'
 import { inboxRoutes } from './http/inbox.ts'
@@ -67,7 +68,8 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   const metrics = createMetrics({ signals: ground.signals, db: ground.db, version: VERSION, node: process.version })
   const execute = buildOperations(ground, outward, parties, queue)
   const places = createPlaces({ limits: ground.limits, draining: () => ground.draining.signal.aborted })
-  server.on('request', buildInward(ground, outward, parties, queue, metrics, { execute, places }))
+  const mcp = buildMcp(ground, parties, queue, execute)
+  server.on('request', buildInward(ground, outward, parties, queue, metrics, { execute, places, mcp: mcp.face }))
 
   const services: Service[] = [
     queue.replica,
@@ -76,6 +78,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     queue.forwarder,
     queue.mailbox,
     queue.sweep,
+    mcp,
   ]
   try {
     if (config.grpcPort > 0) services.push(await buildGrpc(ground, parties, { execute, places }))
@@ -134,7 +137,7 @@ function buildInward(
   parties: Parties,
   queue: Queue,
   metrics: Metrics,
-  { execute, places }: { execute: Execute; places: StreamPlaces },
+  { execute, places, mcp }: { execute: Execute; places: StreamPlaces; mcp: Face },
 ): RequestListener {
   const { config, db, clock, signals, limits, url, draining, secrets } = ground
   const isDraining = () => draining.signal.aborted
@@ -173,7 +176,7 @@ function buildInward(
     publicUrl: url,
     bind: config.host,
     enroll: config.enroll,
-    mounts: [buildInbox(ground, parties, queue)],
+    mounts: [buildInbox(ground, parties, queue), mcp],
   })
   const checkHost = createHostCheck({ publicUrl: url, bind: config.host })
   return (request, response) => {

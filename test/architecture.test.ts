@@ -139,6 +139,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'main.ts': [''],
   'assembly.ts': [''],
   'ground.ts': [''],
+  'bridges.ts': [''],
   'listeners.ts': [''],
   'secrets.ts': [''],
   'signatures.ts': [''],

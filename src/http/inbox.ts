@@ -113,7 +113,7 @@ export function inboxRoutes(tools: InboxTools): Face {
       after: page.after,
       limit: page.fetch,
     })
-    return context.json(page.answer(rows, show, ({ priority, dueAt, id }) => ({ priority, dueAt, id })))
+    return context.json(page.answer(rows, showMail, ({ priority, dueAt, id }) => ({ priority, dueAt, id })))
   })
 
   face.post('/v1/inbox/lease', async (context) => {
@@ -168,7 +168,10 @@ const watched = new WeakMap<Socket, () => void>()
  * to the network does not say that it arrived: a client that goes without reading it resets the connection, one that has
  * read it closes it in peace. What neither tells is found when the lease runs out.
  */
-function createCall({ incoming, outgoing }: FaceContext['env'], giveBack: (offers: readonly Offer[]) => Promise<void>) {
+export function createCall(
+  { incoming, outgoing }: FaceContext['env'],
+  giveBack: (offers: readonly Offer[]) => Promise<void>,
+) {
   const { socket } = incoming
   // Who asks again on the same connection has read the answer before.
   watched.get(socket)?.()
@@ -216,7 +219,8 @@ const headersOf = ({ lease, task, from, attempt, message }: Offer): Record<strin
   Context: asHeader(message.contextId ?? ''),
 })
 
-function show(row: InboxRow): object {
+/** One message that waits or is held, whole. */
+export function showMail(row: InboxRow) {
   const message = messageOf(row)
   return {
     delivery: row.id,

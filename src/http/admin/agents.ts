@@ -206,8 +206,8 @@ const lanesOf = async (db: Db, tenant: string, found: readonly Agent[]): Promise
 }
 
 /** Whether an agent is there is not in its row, so pages of available ones are gathered. */
-async function search(
-  { agents, db }: AgentRoutesTools,
+export async function search(
+  { agents, db }: Pick<AgentRoutesTools, 'agents' | 'db'>,
   by: Caller,
   filter: { tenant: string; q?: string; skill?: string; tag?: string; names?: readonly string[] },
   { fetch, after }: { fetch: number; after: string | undefined },
