@@ -90,7 +90,9 @@ test('the image runs as nobody, checks itself, and gets signals first hand', () 
   expect(dockerfile).toMatch(/^FROM node:24-slim$/m)
   expect(dockerfile).toMatch(/^USER 65532:65532$/m)
   expect(dockerfile).toMatch(/HEALTHCHECK[\s\S]*"healthcheck", "complete"\]/)
-  expect(dockerfile).toMatch(/^CMD \["node", "dist\/main\.js"\]$/m)
+  // As `npm start` does.
+  const { start } = JSON.parse(read('package.json')).scripts
+  expect(dockerfile).toContain(`\nCMD ${JSON.stringify(start.split(' ')).replaceAll(',', ', ')}\n`)
   for (const [, from] of dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)) {
     for (const path of (from as string).split(' '))
       expect(() => read(join(path, '..', 'package.json')), path).not.toThrow()
