@@ -1,12 +1,12 @@
 /**
- * `npm run conformance`: runs the official kit, which stands beside this repository, against a gateway. README.md says
- * where it comes from; expected.json says what may fail and why. Ends with 1 at a failure that is new and at an
+ * Runs the official kit, which stands beside this repository, against a gateway: a part of `npm run conformance`, or by
+ * itself. README.md says where it comes from; expected.json says what may fail and why. Ends with 1 at a failure that is new and at an
  * exemption that nothing needs any more.
  *
- *   KIT=<checkout of the kit> PYTHON=<python that has its packages> npm run conformance -- [profile …]
+ *   KIT=<checkout of the kit> PYTHON=<python that has its packages> node test/conformance/kit.mjs [profile …]
  */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { judge, readReport, table } from './report.mjs'
@@ -50,7 +50,7 @@ const HOW = `The kit is not part of this repository. Get it once:
 
   git clone --branch 1.0-dev https://github.com/a2aproject/a2a-tck.git ../a2a-tck
   python3 -m venv ../a2a-tck/.venv && ../a2a-tck/.venv/bin/pip install ../a2a-tck
-  KIT=../a2a-tck PYTHON=../a2a-tck/.venv/bin/python npm run conformance
+  KIT=../a2a-tck PYTHON=../a2a-tck/.venv/bin/python node test/conformance/kit.mjs
 
 The branch 0.3.x is the kit for 0.3. More in test/conformance/README.md.`
 
@@ -78,12 +78,16 @@ async function runKit({ kit, python, profile, url }) {
   return { xml, printed }
 }
 
+/** By profile; conformance.mjs makes its table of them. */
+const told = {}
+
 async function runProfile(name, profile, { kit, python, expected }) {
   const stage = await openStage(profile)
   let wrong = ['the kit did not run']
   try {
     const { xml, printed } = await runKit({ kit, python, profile, url: stage.url })
     const cases = readReport(xml, profile)
+    told[name] = cases
     console.log(`\n${name}\n${table(cases, expected)}`)
     wrong = judge(cases, expected)
     if (cases.length === 0) console.log(printed.slice(-4_000))
@@ -103,7 +107,9 @@ async function main() {
   const kit = resolve(KIT)
   const line = existsSync(join(kit, 'tests/compatibility')) ? '1.0' : existsSync(join(kit, 'tests/mandatory')) && '0.3'
   if (!line) {
-    console.error(`Error: ${kit} is not the kit\nHint: \`npm run conformance\` without KIT says how to get it`)
+    console.error(
+      `Error: ${kit} is not the kit\nHint: \`node test/conformance/kit.mjs\` without KIT says how to get it`,
+    )
     return 2
   }
   const asked = process.argv.slice(2)
@@ -120,6 +126,7 @@ async function main() {
     if (asked.length > 0 && !asked.includes(name)) continue
     if (!(await runProfile(name, profile, { kit, python, expected: expectations[name] ?? {} }))) failed.push(name)
   }
+  if (process.env.CONFORMANCE_CASES) writeFileSync(process.env.CONFORMANCE_CASES, JSON.stringify(told))
   console.log(failed.length === 0 ? '\nas expected' : `\nnot as expected: ${failed.join(', ')}`)
   return failed.length === 0 ? 0 : 1
 }

@@ -19,6 +19,9 @@ const CHECKS: Readonly<Record<string, Check>> = { ...SENDING, ...WAITING, ...ACC
 /** What the command line does not do, and why. */
 const GAPS: Readonly<Record<string, string>> = {}
 
+/** A check is a dozen processes; on a busy machine each takes its time. */
+const CHECK_MS = 120_000
+
 const results = {
   requirements: new Map<string, Result>(),
   defaults: new Map<string, Result>(),
@@ -27,11 +30,15 @@ const results = {
 const scene = aScene()
 
 const recorded = (kind: keyof typeof results, checks: Readonly<Record<string, Check>>) =>
-  test.each(Object.entries(checks))('%s', async (name, check) => {
-    results[kind].set(name, { status: 'fail', note: 'the run of this check failed' })
-    await check(scene())
-    results[kind].set(name, { status: 'pass' })
-  })
+  test.each(Object.entries(checks))(
+    '%s',
+    async (name, check) => {
+      results[kind].set(name, { status: 'fail', note: 'the run of this check failed' })
+      await check(scene())
+      results[kind].set(name, { status: 'pass' })
+    },
+    CHECK_MS,
+  )
 
 test('every requirement has a check or a named gap, and nothing else has', () => {
   const known = [...Object.keys(CHECKS), ...Object.keys(GAPS), 'A2ACLI_DEFAULT_001']

@@ -155,7 +155,7 @@ export function clientSuite(driver: string, open: OpenDatabase): void {
         const contextId = uuidv7()
         const sent: string[] = []
         for (let n = 0; n < 3; n++) sent.push(mustBeTask(await client.send('complete', { contextId })).id)
-        if (!client.list) return context.skip(`${nameOf(kind)} has no such operation`)
+        if (!client.list) return context.skip(`${kind.version} has no such operation`)
         expect(new Set(await client.list(contextId))).toEqual(new Set(sent))
       })
 
