@@ -7,6 +7,7 @@ import { type OperationName, PARAMS, type Params, type SendMessageRequest } from
 import { isInterrupted, isTerminal, type Task } from '../a2a/tasks.ts'
 import { LIMITS } from '../limits.ts'
 import type { DemoAgent } from './demoAgent.ts'
+import { A2A_VERSION } from './protocolVersion.ts'
 import { stateOf } from './waiting.ts'
 
 export interface DemoServer {
@@ -51,6 +52,9 @@ async function serve(agent: DemoAgent, url: string, request: IncomingMessage, re
   try {
     const call = JSON.parse(await readText(request)) as { id?: unknown; method?: string; params?: unknown }
     id = call.id ?? null
+    const version = [request.headers['a2a-version']].flat()[0]
+    if (version && !spoken(version))
+      return refuse(response, id, 'VERSION_NOT_SUPPORTED', `this agent speaks ${A2A_VERSION}`)
     const operation = call.method as OperationName
     const schema = PARAMS[operation]
     if (!schema)
@@ -64,6 +68,16 @@ async function serve(agent: DemoAgent, url: string, request: IncomingMessage, re
   } catch (error) {
     refuse(response, id, error instanceof SyntaxError ? 'JSON_PARSE' : 'INTERNAL', (error as Error).message)
   }
+}
+
+/** Major and minor count, patch numbers do not (A2A §3.6). Who says nothing is taken at his method's word. */
+const spoken = (version: string): boolean => version.split('.').slice(0, 2).join('.') === A2A_VERSION
+
+/** Unset is all of the history, 0 none of it (A2A §3.2.4). */
+function cut(task: Task, historyLength: number | undefined): Task {
+  if (historyLength === undefined) return task
+  const { history = [], ...rest } = task
+  return historyLength === 0 ? rest : { ...rest, history: history.slice(-historyLength) }
 }
 
 type Answer =
@@ -98,15 +112,19 @@ const noPush = (): Answer => refused('PUSH_NOTIFICATION_NOT_SUPPORTED', 'this ag
 const OPERATIONS: { readonly [N in OperationName]: (agent: DemoAgent, params: Params<N>) => Answer | Promise<Answer> } =
   {
     async SendMessage(agent, params) {
+      const { returnImmediately, historyLength } = params.configuration ?? {}
       const answer = onMessage(agent, params, (task) => result({ task }))
-      if (answer.kind !== 'result' || params.configuration?.returnImmediately) return answer
+      if (answer.kind !== 'result') return answer
       const { task } = answer.value as { task: Task }
-      return result({ task: await untilSettled(agent, task) })
+      return result({ task: cut(returnImmediately ? task : await untilSettled(agent, task), historyLength) })
     },
     SendStreamingMessage: (agent, params) => onMessage(agent, params, (task) => ({ kind: 'stream', task })),
-    GetTask: (agent, { id }) => onTask(agent, id, result),
-    ListTasks(agent, { contextId }) {
-      const tasks = agent.list(contextId)
+    GetTask: (agent, { id, historyLength }) => onTask(agent, id, (task) => result(cut(task, historyLength))),
+    ListTasks(agent, { contextId, historyLength, includeArtifacts }) {
+      const tasks = agent.list(contextId).map((task) => {
+        const { artifacts, ...rest } = cut(task, historyLength)
+        return includeArtifacts ? { ...rest, artifacts: artifacts ?? [] } : rest
+      })
       return result({ tasks, nextPageToken: '', pageSize: 50, totalSize: tasks.length })
     },
     CancelTask: (agent, { id }) => onTask(agent, id, () => result(agent.cancel(id)), 'TASK_NOT_CANCELABLE'),

@@ -18,6 +18,9 @@ export const SHEETS: Readonly<Record<string, Sheet>> = {
     ['send -a @echo --text "see file" --file report.pdf', 'several parts, in this order'],
     ['send -a @echo --task-id ID --text "yes"', 'answer a task that asked'],
     ['send -a https://agent.example.test --text hello', 'any agent, without the gateway'],
+    ['chat -a @echo', 'turn by turn; ^D ends'],
+    ['auth login -a https://agent.example.test --client-id my-cli', 'sign in where its card says'],
+    ['conformance -a https://agent.example.test', 'smoke-check it against the A2A kit'],
   ],
   task: [
     ['task get ID --wait', 'wait for its end'],

@@ -265,6 +265,8 @@ export const SURFACE: Record<string, Check> = {
   async A2ACLI_DEMO_SERVER_001() {
     const child = startCli(['demo-server', '--port', '0', '--no-register', '--input-required', '-o', 'json'])
     const { card } = JSON.parse(await linesOf(child.stdout).next())
+    const checked = json(await cli('conformance -o json -a', [card]))
+    expect(checked.failed, JSON.stringify(checked.checks)).toBe(0)
     const asked = await cli('send --text hello -a', [card])
     expect(field(asked, 'State')).toBe('INPUT_REQUIRED')
     const done = await cli('send --text yes -a', [card, '--task-id', field(asked, 'Task') as string])
