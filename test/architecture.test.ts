@@ -133,6 +133,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'store/drivers/pglite.ts',
     // What a card's signature covers is said in one place.
     'wire/bindings/cardTrust.ts',
+    // The MCP server is one definition, served at the gateway and on stdio.
+    'wire/bridges/mcp/catalogue.ts',
+    'wire/bridges/mcp/server.ts',
+    'version.ts',
     // The messages of gRPC, which are generated.
     'wire/bindings/grpc/gen/',
   ],

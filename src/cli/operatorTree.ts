@@ -3,6 +3,7 @@ import { SETTINGS, type Setting } from '../config.ts'
 import type { CommandRow, OptionRow } from './commandRow.ts'
 import type { AgentVerb } from './commands/agent.ts'
 import { A2A, CLIENT_COMMANDS, GLOBAL_OPTIONS } from './commandTree.ts'
+import { MCP } from './mcpTree.ts'
 
 const GATEWAY = 'Gateway:'
 const REPAIR = 'Looking and mending:'
@@ -231,6 +232,7 @@ export const operatorCommands = (): readonly CommandRow[] => [
     examples: ['serve', 'serve --port 4380'],
     run: async () => (await import('./commands/serve.ts')).serve,
   },
+  MCP,
   {
     path: 'status',
     group: GATEWAY,

@@ -19,48 +19,52 @@ export interface StoredToken {
   readonly origins: readonly string[]
 }
 
-export interface TokenStore {
+/** Secrets by name, in a file of the user's own. */
+export interface SecretFile<Secret> {
   readonly path: string
-  /** `card`: where the card came from. */
-  get(card: string): StoredToken | undefined
-  put(card: string, token: StoredToken): void
+  get(name: string): Secret | undefined
+  put(name: string, secret: Secret): void
   /** Whether there was one. */
-  remove(card: string): boolean
-  all(): Readonly<Record<string, StoredToken>>
+  remove(name: string): boolean
+  all(): Readonly<Record<string, Secret>>
 }
 
-type Tokens = Record<string, StoredToken>
+/** By where the card came from. */
+export type TokenStore = SecretFile<StoredToken>
 
-export function openTokenStore(path: string): TokenStore {
-  const read = (): Tokens => {
+export const openTokenStore = (path: string): TokenStore =>
+  openSecretFile<StoredToken>(path, 'correct it or remove it, then sign in again: waypost auth login -a <agent>')
+
+/** `hint`: what to do when the file cannot be read. */
+export function openSecretFile<Secret>(path: string, hint: string): SecretFile<Secret> {
+  type Secrets = Record<string, Secret>
+  const read = (): Secrets => {
     try {
       const text = readFileSync(path, 'utf8')
       // Somebody may have copied it with other rights: secrets are for their owner alone.
       if (process.platform !== 'win32' && (statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600)
-      return JSON.parse(text) as Tokens
+      return JSON.parse(text) as Secrets
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
-      throw new CliError('A2ACLI_ERR_INTERNAL', `${path} cannot be read: ${(error as Error).message}`, {
-        hint: 'correct it or remove it, then sign in again: waypost auth login -a <agent>',
-      })
+      throw new CliError('A2ACLI_ERR_INTERNAL', `${path} cannot be read: ${(error as Error).message}`, { hint })
     }
   }
-  const write = (tokens: Tokens) => {
-    if (Object.keys(tokens).length === 0) return rmSync(path, { force: true })
+  const write = (secrets: Secrets) => {
+    if (Object.keys(secrets).length === 0) return rmSync(path, { force: true })
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     // Whole or not at all; two programs may sign in at the same time.
     const draft = `${path}.${process.pid}`
-    writeFileSync(draft, `${JSON.stringify(tokens, null, 2)}\n`, { mode: 0o600 })
+    writeFileSync(draft, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 })
     renameSync(draft, path)
   }
   return {
     path,
-    get: (card) => read()[card],
+    get: (name) => read()[name],
     all: read,
-    put: (card, token) => write({ ...read(), [card]: token }),
-    remove(card) {
-      const { [card]: known, ...others } = read()
-      if (known) write(others)
+    put: (name, secret) => write({ ...read(), [name]: secret }),
+    remove(name) {
+      const { [name]: known, ...others } = read()
+      if (known) write(others as Secrets)
       return known !== undefined
     },
   }
