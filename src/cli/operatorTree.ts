@@ -89,6 +89,7 @@ const AGENTS: readonly CommandRow[] = [
     examples: ['agent remove invoices --yes'],
     run: async () => (await agent()).remove,
   },
+  MCP,
 ]
 
 const KEYS: readonly CommandRow[] = [
@@ -232,7 +233,6 @@ export const operatorCommands = (): readonly CommandRow[] => [
     examples: ['serve', 'serve --port 4380'],
     run: async () => (await import('./commands/serve.ts')).serve,
   },
-  MCP,
   {
     path: 'status',
     group: GATEWAY,
