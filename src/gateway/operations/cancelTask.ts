@@ -79,7 +79,7 @@ async function askAgent(head: TaskHead, call: AgentCall, tools: OperationTools):
   const noted = await requestCancel(tools.db, head.tenant, head.id)
   if (!noted) return
   if (call.known.connector.kind === 'mailbox') return awaitHolder(head, call, tools)
-  if (!noted.upstreamTask) return awaitEnd(head, call, tools, LIMITS.cancelWaitMs)
+  if (!noted.upstreamTask) return awaitCarrier(head, call, tools)
   const answer = await tools.peer.cancel(tools.agents.target(call.known), noted.upstreamTask, tools.draining)
   if (answer.kind === 'canceled') await recordCanceled(head, tools)
   if (answer.kind === 'other') await awaitEnd(head, call, tools, LIMITS.cancelWaitMs)
@@ -97,7 +97,24 @@ async function awaitHolder(head: TaskHead, call: AgentCall, tools: OperationTool
   if (now && !isTerminal(now.state)) await withdraw(now, tools)
 }
 
-/** The message is on its way: whoever carries it asks the agent as soon as it has the agent's id. */
+/** How often it is looked whether a message that was on its way is here again. */
+const CARRIER_LOOK_MS = 250
+
+/**
+ * The message is on its way: whoever carries it asks the agent as soon as it has the agent's id. If nobody was there to
+ * take it, it is here again and is withdrawn, before it is sent once more.
+ */
+async function awaitCarrier(head: TaskHead, call: AgentCall, tools: OperationTools): Promise<void> {
+  const until = tools.clock.elapsed() + LIMITS.cancelWaitMs
+  while (tools.clock.elapsed() < until && !(call.gone ?? call.signal).aborted && !tools.draining.aborted) {
+    await awaitEnd(head, call, tools, CARRIER_LOOK_MS)
+    const now = await findTask(tools.db, { tenant: head.tenant, id: head.id })
+    if (!now || isTerminal(now.state)) return
+    // The agent has it and has been asked: its answer is awaited.
+    if (now.upstreamTask === null && (await withdraw(now, tools))) return
+  }
+}
+
 async function awaitEnd(
   head: TaskHead,
   call: AgentCall,

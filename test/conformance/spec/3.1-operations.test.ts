@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import type { Loose } from '../../cli/compliance/loose.ts'
 import { aMessage } from '../../support/world.ts'
+import { startBusyAgent } from './busyAgent.ts'
 import { now, section } from './section.ts'
 import { WAYS } from './ways.ts'
 
@@ -158,6 +159,25 @@ section(
         const refusal = await speaker.refused(way, 'SendMessage', { message: aMessage('y', { taskId: task.id }) })
         expect(refusal.reason).toBe('UNSUPPORTED_OPERATION')
       })
+
+      test.each(WAYS)(
+        'a message that comes back undelivered while its cancel waits is not sent again: %s',
+        async (way) => {
+          const { agent, arrived, refuse, stop } = await startBusyAgent()
+          const name = `busy-${WAYS.indexOf(way)}`
+          await at().world.register({ name, connector: { kind: 'a2a', url: agent } })
+          const speaker = at().speaker(name)
+          const { task } = await speaker.must(way, 'SendMessage', { message: aMessage('x'), configuration: now })
+          await arrived.next()
+          const canceling = speaker.must(way, 'CancelTask', { id: task.id })
+          // Other requests of the same gateway: the cancel has been noted when they have been answered.
+          for (let n = 0; n < 5; n++) await speaker.must(way, 'GetTask', { id: task.id })
+          refuse()
+          expect((await canceling).status.state).toBe('TASK_STATE_CANCELED')
+          expect(arrived.entries.length).toBe(1)
+          await stop()
+        },
+      )
 
       test.each(WAYS)('refuses what has ended otherwise: %s', async (way) => {
         const speaker = at().speaker()
