@@ -29,6 +29,17 @@ function compile() {
   if (ran.status !== 0) process.exit(ran.status ?? 1)
 }
 
+/** What others import has types; the rest is nobody's library. */
+function declare() {
+  const tsc = from('node_modules', 'typescript', 'bin', 'tsc')
+  const only = ['--declaration', '--emitDeclarationOnly', '--outDir', join('dist', 'client')]
+  const as = ['--ignoreConfig', '--strict', '--target', 'es2023', '--module', 'nodenext', '--types', 'node']
+  const args = [tsc, ...as, ...only, join('src', 'client', 'mailbox.ts')]
+  const ran = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' })
+  if (ran.error) throw ran.error
+  if (ran.status !== 0) process.exit(ran.status ?? 1)
+}
+
 /** Everything below src/ that the compiler does not take: SQL, HTML, CSS, proto, JSON. */
 function copyAssets(folder = 'src') {
   for (const name of readdirSync(from(folder))) {
@@ -65,6 +76,7 @@ function stamp() {
 
 mkdirSync(dist, { recursive: true })
 compile()
+declare()
 dropOrphans()
 copyAssets()
 const cli = join(dist, 'cli', 'cli.js')

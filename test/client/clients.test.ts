@@ -1,0 +1,3 @@
+import { clientSuite } from './suite.ts'
+
+clientSuite('the embedded database', async () => ({ close: async () => {} }))
