@@ -9,7 +9,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { judge, readReport, table } from './report.mjs'
+import { expectedOf, judge, readReport, table } from './report.mjs'
 import { compileAgent, openStage } from './stage.mjs'
 
 const LONGEST_MS = 10 * 60_000
@@ -33,6 +33,10 @@ const PROFILES = {
     '1.0': { ...MODERN, agent: ['takesAll'] },
     // What the first release of 1.0 said.
     '1.0-quirks': { ...MODERN, agent: ['takesAll'], env: { WAYPOST_A2A_QUIRKS: '1.0.0' } },
+    // What stands behind is another version's, or comes and goes: nothing may fail that the first profile does not name.
+    '1.0-agent-0.3': { ...MODERN, agent: ['takesAll', '0.3'] },
+    '1.0-agent-0.2': { ...MODERN, agent: ['takesAll', '0.2'] },
+    '1.0-agent-restarts': { ...MODERN, agent: ['takesAll', 'restarts'] },
     '1.0-extension': { ...MODERN, agent: ['requires'], args: [...MODERN.args, '-k', 'missing_required_extension'] },
   },
   0.3: {
@@ -124,7 +128,7 @@ async function main() {
   const failed = []
   for (const [name, profile] of Object.entries(PROFILES[line])) {
     if (asked.length > 0 && !asked.includes(name)) continue
-    if (!(await runProfile(name, profile, { kit, python, expected: expectations[name] ?? {} }))) failed.push(name)
+    if (!(await runProfile(name, profile, { kit, python, expected: expectedOf(expectations, name) }))) failed.push(name)
   }
   if (process.env.CONFORMANCE_CASES) writeFileSync(process.env.CONFORMANCE_CASES, JSON.stringify(told))
   console.log(failed.length === 0 ? '\nas expected' : `\nnot as expected: ${failed.join(', ')}`)

@@ -65,6 +65,12 @@ export function judge(cases, expected) {
   return wrong
 }
 
+/** What expected.json says of a profile, or of the one that it names instead: then exactly the same may fail. */
+export function expectedOf(expectations, name) {
+  const found = expectations[name] ?? {}
+  return typeof found === 'string' ? expectedOf(expectations, found) : found
+}
+
 const COLUMNS = ['passed', 'failed', 'forgiven', 'skipped']
 
 /** One line per suite and binding, then why: each expected failure, each reason for skipping with its count. */

@@ -105,7 +105,7 @@ export const merged = (before, now) => {
 }
 
 const TITLES = Object.values(SUITES).map(({ title }) => title)
-const KIT = ['1.0', '1.0-quirks', '1.0-extension', '0.3-mandatory', '0.3-capabilities', '0.3-equivalence']
+const KIT = ['1.0', '1.0-quirks', '1.0-agent', '1.0-extension', '0.3-mandatory', '0.3-capabilities', '0.3-equivalence']
 function rank({ suite }) {
   const own = TITLES.indexOf(suite)
   if (own >= 0) return 100 + own

@@ -1,7 +1,8 @@
 /**
- * The scripted agent as a program of its own, for the official kit: `tckAgent.js <port> [asks] [takesAll] [requires]`.
+ * The scripted agent as a program of its own, for the official kit: `tckAgent.js <port> [way …]`.
  * asks: every task is still open after its first answer. takesAll: any media type, in the words of either kit.
- * requires: the kit's own extension.
+ * requires: the kit's own extension. 0.3, 0.2: speaks that version only, over JSON-RPC. restarts: every three seconds
+ * its connections are cut and nobody listens for half a second; it keeps its tasks.
  */
 import { startAgent } from '../support/agent.ts'
 import { SCRIPTS, status } from '../support/agentScripts.ts'
@@ -16,7 +17,10 @@ if (ways.includes('asks'))
     yield status(run, 'TASK_STATE_INPUT_REQUIRED', 'what else?')
   }
 
+const older = (['0.3', '0.2'] as const).find((version) => ways.includes(version))
+
 const agent = await startAgent({
+  ...(older && { interfaces: [`${older} JSONRPC` as const] }),
   name: 'tck',
   port: Number(port),
   card: (card) => ({
@@ -31,3 +35,10 @@ const agent = await startAgent({
   }),
 })
 process.stdout.write(`${agent.url}\n`)
+
+while (ways.includes('restarts')) {
+  await new Promise((resolve) => setTimeout(resolve, 3_000))
+  await agent.stop()
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  await agent.start()
+}
