@@ -397,14 +397,30 @@ class _Writer:
     def _chunk(self, part, last):
         with self._turn:
             self._written.append(part)
-            if len(self._written) > 1:
+            batches, append = [[part]], len(self._written) > 1
+            while True:
                 try:
-                    said = {"artifact": dict(self._about, parts=[part]), "append": True, "lastChunk": last}
-                    return self._send(said, False)
+                    for at, parts in enumerate(batches):
+                        more = append or at > 0
+                        said = {"artifact": dict(self._about, parts=parts), "append": more}
+                        self._send(dict(said, lastChunk=last and at == len(batches) - 1), not more)
+                    return
                 except OutcomeUnknown:
-                    pass
-            whole = {"artifact": dict(self._about, parts=self._written), "append": False, "lastChunk": last}
-            self._send(whole, True)
+                    batches, append = _batches(self._written), False
+
+
+def _batches(parts):
+    """One request takes 256 parts and 4 MiB."""
+    batches, chars = [], 0
+    for part in parts:
+        more = len(json.dumps(part))
+        if batches and len(batches[-1]) < 200 and chars + more <= 2000000:
+            batches[-1].append(part)
+            chars += more
+        else:
+            batches.append([part])
+            chars = more
+    return batches
 
 
 def register(gateway, name, key=None, **document):

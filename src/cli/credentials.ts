@@ -111,4 +111,7 @@ export function childEnvironment(extra: Readonly<Record<string, string>>): Recor
   const inherited = Object.entries(process.env).filter(([name]) => !OURS.test(name) && !NOT_INHERITED.has(name))
   return { ...(Object.fromEntries(inherited) as Record<string, string>), ...extra }
 }
+/** Of our surroundings only these. */
+export const pickedEnvironment = (names: readonly string[]): Record<string, string> =>
+  Object.fromEntries(names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])))
 const NOT_INHERITED = new Set(['HOST', 'GRPC_PORT'])

@@ -4,6 +4,7 @@ import type { CommandRow, OptionRow } from './commandRow.ts'
 import type { AgentVerb } from './commands/agent.ts'
 import { A2A, CLIENT_COMMANDS, GLOBAL_OPTIONS } from './commandTree.ts'
 import { MCP } from './mcpTree.ts'
+import { WORK } from './workTree.ts'
 
 const GATEWAY = 'Gateway:'
 const REPAIR = 'Looking and mending:'
@@ -90,6 +91,7 @@ const AGENTS: readonly CommandRow[] = [
     run: async () => (await agent()).remove,
   },
   MCP,
+  ...WORK,
 ]
 
 const KEYS: readonly CommandRow[] = [

@@ -554,18 +554,44 @@ const resultOf = (answer: Answer): Result => {
   return isParts(answer) ? { parts: answer } : answer
 }
 
+/** One request takes 256 parts and 4 MiB. */
+const BATCH_PARTS = 200
+const BATCH_CHARS = 2_000_000
+
+function batchesOf(parts: readonly Part[]): Part[][] {
+  const batches: Part[][] = []
+  let chars = 0
+  for (const part of parts) {
+    const more = JSON.stringify(part).length
+    const batch = batches.at(-1)
+    if (batch && batch.length < BATCH_PARTS && chars + more <= BATCH_CHARS) {
+      batch.push(part)
+      chars += more
+    } else {
+      batches.push([part])
+      chars = more
+    }
+  }
+  return batches
+}
+
 /** A chunk whose fate is not known is followed by the whole, in its place. */
 function createWriter(about: Artifact, send: (said: Update, repeats: boolean) => Promise<void>): ArtifactWriter {
   const written: Part[] = []
-  const whole = (lastChunk: boolean) => send({ artifact: { ...about, parts: written }, append: false, lastChunk }, true)
+  const sendParts = (parts: readonly Part[], append: boolean, lastChunk: boolean) =>
+    send({ artifact: { ...about, parts }, append, lastChunk }, !append)
+  const whole = async (lastChunk: boolean): Promise<void> => {
+    const batches = batchesOf(written)
+    for (const [at, parts] of batches.entries()) await sendParts(parts, at > 0, lastChunk && at === batches.length - 1)
+  }
   const chunk = async (part: Part, lastChunk: boolean) => {
     written.push(part)
-    if (written.length === 1) return whole(lastChunk)
-    try {
-      await send({ artifact: { ...about, parts: [part] }, append: true, lastChunk }, false)
-    } catch (error) {
-      if (!(error instanceof OutcomeUnknown)) throw error
-      await whole(lastChunk)
+    for (let isKnown = true; ; isKnown = false) {
+      try {
+        return await (isKnown ? sendParts([part], written.length > 1, lastChunk) : whole(lastChunk))
+      } catch (error) {
+        if (!(error instanceof OutcomeUnknown)) throw error
+      }
     }
   }
   let before: Promise<unknown> = Promise.resolve()

@@ -8,7 +8,7 @@ import { DELIVERY, type FakeGateway, KEY, startFakeGateway, TASK_AT_GATEWAY } fr
 import { emptyDirectory, type Ran, runCli } from './run.ts'
 
 /** Run until they are stopped; they have tests of their own. */
-const LASTING = new Set(['serve', 'demo-server', 'webhook listen'])
+const LASTING = new Set(['serve', 'demo-server', 'webhook listen', 'work'])
 /** One wants an authorization server, one somebody who talks (`compliance/` has both), one an MCP host. */
 const ELSEWHERE = new Set(['auth login', 'chat', 'mcp'])
 

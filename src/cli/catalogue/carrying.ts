@@ -20,6 +20,12 @@ export const CARRYING = {
     'check the name, or register the agent',
     'waypost agent list',
   ),
+  WAYPOST_ERR_AGENT_TOKEN: page(
+    'a mailbox is registered, and the token with which its work is collected is not known on this machine',
+    'nothing is collected; what was sent to it waits',
+    'give the token as WAYPOST_TOKEN, or make another: the old one ends',
+    'waypost agent rotate-key <name>',
+  ),
   WAYPOST_ERR_AGENT_UNAVAILABLE: page(
     'the agent is offline and its policy whenOffline is reject',
     'the message was not accepted',

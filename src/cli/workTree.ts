@@ -1,0 +1,26 @@
+/** Agents that are commands or coding hosts of this machine. */
+import type { CommandRow } from './commandRow.ts'
+
+export const WORK: readonly CommandRow[] = [
+  {
+    path: 'work',
+    args: '<name> [command...]',
+    group: 'Gateway:',
+    about: 'run a command as an agent: text on stdin, result on stdout, progress on stderr, exit 0, 64, 75 or other',
+    options: [
+      ['--mode <mode>', 'exec: a process for each message; lines: one process, JSON lines (default: exec)'],
+      ['--concurrency <n>', 'tasks side by side (default: 1)'],
+      ['--sandbox-env <names>', 'only these variables reach the command, with commas (default: all but ours)'],
+      ['--cwd <folder>', 'where it runs (default: here)'],
+      ['--task-timeout <duration>', 'a task may take this long (default: as long as it takes)'],
+      ['--grace <duration>', 'between SIGTERM and SIGKILL (default: 5s)'],
+      ['--stop-after <duration>', 'what is in hand may take this long when it is stopped (default: 30s)'],
+      ['--max-output <MiB>', 'a run may say this much (default: 16)'],
+      ['--no-progress', 'stderr stays here: the sender sees neither progress nor reasons of it'],
+      ['--description <text>', 'what it does, when it is registered'],
+      ['--worker <name>', 'under which what was in hand is taken up again (default: this machine and a number)'],
+    ],
+    examples: ['work shout -- tr a-z A-Z', 'work reviewer --concurrency 4 --task-timeout 10m -- ./review.sh'],
+    run: async () => (await import('./commands/work.ts')).workCommand,
+  },
+]
