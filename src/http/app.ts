@@ -17,6 +17,7 @@ import { auditRoutes } from './admin/audit.ts'
 import { deliveryRoutes, type Replay } from './admin/deliveries.ts'
 import type { Follow } from './admin/events.ts'
 import { keyRoutes } from './admin/keys.ts'
+import { matchRoutes } from './admin/match.ts'
 import { type SigningKeyRoutesTools, signingKeyRoutes } from './admin/signingKeys.ts'
 import { taskRoutes } from './admin/tasks.ts'
 import { webhookRoutes } from './admin/webhooks.ts'
@@ -142,6 +143,7 @@ function routesOf(tools: FaceTools): Face[] {
     }),
     wellKnownRoutes(tools),
     agentRoutes({ ...shared, enrolls }),
+    matchRoutes(shared),
     keyRoutes(shared),
     signingKeyRoutes(shared),
     taskRoutes(shared),

@@ -29,6 +29,7 @@ const SAMPLES: Readonly<Record<string, readonly string[]>> = {
   status: [],
   'agent add': ['http://127.0.0.1:9/', '--name', 'echo'],
   'agent list': [],
+  'agent match': ['add', 'numbers'],
   'agent show': ['echo'],
   'agent probe': ['echo'],
   'agent pause': ['@echo'],

@@ -99,6 +99,11 @@ const CANNED: Readonly<Record<string, unknown>> = {
     ],
   },
   'DELETE /v1/keys/k1': { id: 'k1', revoked: true },
+  'POST /v1/match': {
+    items: [
+      { name: 'adder', score: 75, skill: 'sum', reasons: [{ what: 'skill', points: 60, text: 'has the skill sum' }] },
+    ],
+  },
 }
 
 export async function startFakeGateway(delayMs = 20): Promise<FakeGateway> {

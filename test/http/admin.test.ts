@@ -104,6 +104,24 @@ onBothDrivers('management', (db) => {
     await other.close()
   })
 
+  test('a need is matched with the agents that the caller may see, with reasons', async () => {
+    const skills = [{ id: 'matching', name: 'Matching', tags: ['rare'] }]
+    for (const name of ['fitting', 'fitting-too'])
+      await post('/v1/agents', { name, connector: { kind: 'a2a', url: 'http://127.0.0.1:9/' }, skills })
+    const { json } = await post('/v1/match', { skills: ['matching'], tags: ['rare'] })
+    expect(json.items.map(({ name }: { name: string }) => name)).toEqual(['fitting', 'fitting-too'])
+    expect(json.items[0]).toMatchObject({ skill: 'matching', url: expect.stringContaining('/agents/fitting/') })
+    expect(json.items[0].reasons.map(({ what }: { what: string }) => what)).toEqual(['skill', 'tag', 'presence'])
+    expect((await post('/v1/match', { tags: ['rare'], limit: 1 })).json.items).toHaveLength(1)
+    const only = (await post('/v1/keys', { name: 'one', permits: ['read'], agents: ['fitting-too'] })).json
+      .key as string
+    const seen = await world.ask('/v1/match', { method: 'POST', body: { tags: ['rare'] }, key: only })
+    expect(seen.json.items.map(({ name }: { name: string }) => name)).toEqual(['fitting-too'])
+    for (const body of [{}, { text: '' }, { tags: [] }, { skills: ['x'], limit: 51 }, { nonsense: true }])
+      expect((await post('/v1/match', body)).status).toBe(400)
+    expect((await world.ask('/v1/match', { method: 'POST', body: { text: 'x' }, key: null })).status).toBe(401)
+  })
+
   test('agents: searched, shown, changed, paused, removed; secrets never come back', async () => {
     const skills = [{ id: 'sum', name: 'Sums', tags: ['math'] }]
     const document = {

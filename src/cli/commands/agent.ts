@@ -1,4 +1,4 @@
-/** `agent add|list|show|probe|pause|resume|approve|drain|remove`: one management route each. */
+/** `agent add|list|match|show|probe|pause|resume|approve|drain|remove`: one management route each. */
 import { readFileSync } from 'node:fs'
 import { resolveAgent } from '../agentRef.ts'
 import { CliError, usage } from '../errors.ts'
@@ -17,6 +17,35 @@ export const list: Run = async (call) => {
   else {
     agentTable(items, call)
     if (items.length === 0) call.out.note(`register one: ${call.program} agent add https://agent.example.test`)
+  }
+  return 0
+}
+
+interface MatchRecord {
+  readonly name: string
+  readonly score: number
+  readonly skill?: string
+  readonly reasons: readonly { readonly points: number; readonly text: string }[]
+}
+
+export const match: Run = async (call) => {
+  const [skill, tag, limit] = [call.option('skill'), call.option('tag'), call.option('limit')]
+  const need = {
+    ...(call.args.length > 0 && { text: call.args.join(' ') }),
+    ...(skill !== undefined && { skills: [skill] }),
+    ...(tag !== undefined && { tags: [tag] }),
+    ...(limit !== undefined && { limit: Number(limit) }),
+  }
+  const answer = (await call.gateway.send('POST', '/v1/match', need)) as { items: readonly MatchRecord[] }
+  if (call.out.json) call.out.document(answer)
+  else {
+    const reasons = ({ reasons }: MatchRecord) =>
+      reasons.map(({ points, text }) => `${text} (${points > 0 ? '+' : ''}${points})`).join(', ')
+    call.out.table(
+      ['AGENT', 'SCORE', 'SKILL', 'WHY'],
+      answer.items.map((item) => [item.name, String(item.score), item.skill ?? '', reasons(item)]),
+    )
+    if (answer.items.length === 0) call.out.note(`nobody fits; see all: ${call.program} agent list`)
   }
   return 0
 }
