@@ -20,6 +20,7 @@ import { createRecord } from './gateway/tasks/record.ts'
 import type { Ground } from './ground.ts'
 import { leadsHere } from './http/hosts.ts'
 import type { Limits } from './limits.ts'
+import { buildMcpAgents } from './mcpAgents.ts'
 import { createEgress } from './platform/egress.ts'
 import { uuidv7 } from './platform/ids.ts'
 import type { StreamEntry } from './ports.ts'
@@ -54,7 +55,8 @@ export async function buildOutward(ground: Ground) {
   })
   const { signer, signingKeys } = await buildSigner(ground)
   const postWebhook = createPostWebhook({ ...tools, sign: signer, userAgent: USER_AGENT })
-  return { egress, fetchCard, peer, signer, signingKeys, postWebhook }
+  const mcp = buildMcpAgents(ground, { egress, fetchCard, peer })
+  return { egress, mcp, fetchCard: mcp.fetchCard, peer: mcp.peer, signer, signingKeys, postWebhook }
 }
 
 export type Outward = Awaited<ReturnType<typeof buildOutward>>
@@ -188,7 +190,7 @@ export type Queue = Awaited<ReturnType<typeof buildQueue>>
 /** The operations, for whoever speaks A2A. */
 export function buildOperations(
   ground: Ground,
-  { egress, peer }: Outward,
+  { egress, peer, mcp }: Outward,
   { agents, presentCard, presentExtended }: Parties,
   queue: Queue,
 ) {
@@ -221,6 +223,7 @@ export function buildOperations(
     signals,
     presentCard,
     presentExtended,
+    checkBridged: mcp.check,
     pageKey: derivedKey(secrets.masterKey, 'page tokens'),
     blockMs: config.blockSeconds * 1000,
     pushConfigsMax: limits.pushConfigsPerTaskMax,

@@ -10,6 +10,11 @@ import { VERSION } from './version.ts'
 /** MCP hosts become clients and agents of this gateway. */
 export function buildMcp(ground: Ground, { agents, authenticate }: Parties, queue: Queue, execute: Execute): McpFace {
   const { db, clock, signals, limits, url, secrets, draining } = ground
+  // What an MCP server offers is its card: looked at anew when it says so, and only then.
+  signals.on('agent.toolsChanged', async ({ tenant, agent: name }) => {
+    const agent = await agents.find(tenant, name).catch(() => undefined)
+    if (agent) await agents.probe(agent, draining.signal).catch(() => {})
+  })
   return mcpRoutes({
     ...{ db, clock, signals, limits, agents, execute },
     access: createAccess(authenticate),

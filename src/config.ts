@@ -271,6 +271,12 @@ function unknownKey(key: string): string {
   return near ? `unknown; did you mean ${near}?` : `unknown; known are ${NAMES.join(', ')}`
 }
 
+/** Variables of our own environment that an operator has named for a program we start. */
+export const environment = (names: readonly string[]): Record<string, string> =>
+  Object.fromEntries(
+    names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name] as string]])),
+  )
+
 export const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 

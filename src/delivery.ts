@@ -49,7 +49,10 @@ export type Verdict =
       retryAfterMs?: number
     }
   /** The request may have been acted upon: connection lost after it was sent, time-out, garbage half way. */
-  | { kind: 'unknown'; reason: string }
+  | { kind: 'unknown'; reason: string /** Default: DELIVERY_UNKNOWN. */; code?: UnknownCode }
+
+/** `OUTCOME_UNKNOWN`: it was acted upon, or may have been, and nobody knows with what result. */
+export type UnknownCode = 'DELIVERY_UNKNOWN' | 'OUTCOME_UNKNOWN'
 
 export type RefusalCode =
   /** Dial, DNS or TLS failure: provably not delivered. Counts for the breaker, not for the delivery (D24). */
@@ -96,7 +99,8 @@ const UNCOUNTED: ReadonlySet<RefusalCode> = new Set(['UNREACHABLE', 'STOPPED', '
 /** Decides, and knows no clock, no database, no protocol. `waitMs` is the backoff if there is to be another attempt. */
 export function decide(count: AttemptCount, verdict: Verdict, waitMs: number): Outcome {
   if (verdict.kind === 'accepted') return { kind: 'delivered' }
-  if (verdict.kind === 'unknown') return { kind: 'dead', reason: verdict.reason, code: 'DELIVERY_UNKNOWN' }
+  if (verdict.kind === 'unknown')
+    return { kind: 'dead', reason: verdict.reason, code: verdict.code ?? 'DELIVERY_UNKNOWN' }
   if (!verdict.retry) return { kind: 'dead', reason: verdict.reason, code: verdict.code }
   const counts = !UNCOUNTED.has(verdict.code)
   if (counts && count.attempt >= count.attemptsMax) {

@@ -40,6 +40,8 @@ export interface Happenings {
   'agent.pending': { tenant: string; agent: string; change: string; changes: string }
   /** Its card was fetched, and its signatures are not as they must be. */
   'agent.cardRefused': { tenant: string; agent: string; code: string; reason: string }
+  /** An MCP server offers other tools than before. */
+  'agent.toolsChanged': { tenant: string; agent: string }
   'agent.changed': { tenant: string; agent: string; what: string; by: string }
   'stream.opened': { task: string; binding: string }
   'stream.closed': { task: string; binding: string; why: string }

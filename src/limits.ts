@@ -134,6 +134,15 @@ export const LIMITS = {
   /** Calls that one process has open at /mcp, in all and of one caller: each is a connection and may wait 45 s. */
   mcpCallsMax: 2_000,
   mcpCallsPerCallerMax: 64,
+  /** Connections to MCP servers that stand as agents; of those nobody uses the oldest goes. */
+  mcpServersMax: 256,
+  /** A program may have to be fetched and compiled before it answers. */
+  mcpConnectMs: 30_000,
+  /** Servers that do not know the newer revision may say nothing at all. */
+  mcpProbeMs: 3_000,
+  /** Tool calls that stand open because their sender has been asked something, in one process; and each for how long. */
+  mcpQuestionsMax: 1_000,
+  mcpQuestionMs: HOUR_MS,
 
   // Webhooks
   webhookAttemptsMax: 16,

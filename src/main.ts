@@ -74,6 +74,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   const services: Service[] = [
     queue.replica,
     outward.signingKeys,
+    outward.mcp,
     queue.hub,
     queue.forwarder,
     queue.mailbox,

@@ -1,10 +1,11 @@
 /** Where the two halves meet: `wire/` speaks, `gateway/` remembers and decides, and these function types are all they share. */
 import type { AgentCard } from './a2a/agentCard.ts'
+import type { FieldViolation } from './a2a/errors.ts'
 import type { StreamResponse } from './a2a/events.ts'
 import type { OperationName, Operations, Params, Result } from './a2a/operations.ts'
 import type { AuthenticationInfo } from './a2a/push.ts'
 import type { Message, Task } from './a2a/tasks.ts'
-import type { AttemptFacts, Verdict } from './delivery.ts'
+import type { AttemptFacts, UnknownCode, Verdict } from './delivery.ts'
 
 /** What a caller may do; an operator may do everything in its tenant. `agent` is what a mailbox agent's token has. */
 export type Permit = 'operator' | 'send' | 'read' | 'cancel' | 'push' | 'agent'
@@ -125,7 +126,31 @@ export interface AgentTarget {
   readonly origins?: readonly string[]
   /** Whose signatures on its card count; undefined: none are looked at. */
   readonly signatures?: SignatureRules
+  /** It is no A2A agent but an MCP server: its tools are called. Without a command: at `url`. */
+  readonly mcp?: McpServerTarget
 }
+
+/** What an operator has said of an MCP server that stands as an agent. */
+export interface McpServerTarget {
+  /** A program on this machine, and its arguments. */
+  readonly command?: readonly string[]
+  /** Variables of the gateway's own environment that it gets beside the usual ones. */
+  readonly env: readonly string[]
+  /** Tools that are offered; undefined: all but the denied. */
+  readonly allow?: readonly string[]
+  readonly deny: readonly string[]
+  /** Tools that may be called again although a call before may have been acted upon, whatever they say of themselves. */
+  readonly idempotent: readonly string[]
+  /** All of them may. */
+  readonly repeats: boolean
+}
+
+/** What is wrong with a message to an agent behind a bridge, so that it need not be accepted; undefined: nothing that is seen now. */
+export type CheckMessage = (
+  card: AgentCard,
+  message: Message,
+  metadata: Readonly<Record<string, unknown>> | undefined,
+) => Promise<FieldViolation | undefined>
 
 /** Whose signatures on an agent's card count. */
 export interface SignatureRules {
@@ -203,13 +228,23 @@ export interface UpstreamTrace {
   readonly messageId: string
   readonly upstreamTaskId?: string
   readonly upstreamContextId?: string
+  /** The message itself: some agents can be told from it alone whether it may be sent again. */
+  readonly message?: Message
+  /** Of the request. */
+  readonly metadata?: Readonly<Record<string, unknown>>
 }
 export type FindAnswer =
   | { kind: 'found'; task: Task }
   /** The agent is sure that there is none. */
   | { kind: 'absent' }
   /** It cannot tell: unreachable, or it has no way to look. */
-  | { kind: 'unclear'; reason: string /** true: nobody answered, so asking later may help. */; unreachable?: boolean }
+  | {
+      kind: 'unclear'
+      reason: string
+      /** true: nobody answered, so asking later may help. */
+      unreachable?: boolean
+      code?: UnknownCode
+    }
 export type CancelAnswer =
   | { kind: 'canceled'; task: Task }
   /** It answered with another state: the task goes on, or had already ended. */

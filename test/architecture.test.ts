@@ -147,6 +147,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'assembly.ts': [''],
   'ground.ts': [''],
   'bridges.ts': [''],
+  'mcpAgents.ts': [''],
   'listeners.ts': [''],
   'secrets.ts': [''],
   'signatures.ts': [''],

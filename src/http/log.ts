@@ -41,6 +41,7 @@ const LINES: { readonly [H in Happening]: Line<H> } = {
   'lane.closed': { level: 'warn', fields: ['destination', 'reason', 'probeInMs'] },
   'agent.pending': { level: 'warn', fields: ['tenant', 'agent', 'change', 'changes'] },
   'agent.cardRefused': { level: 'warn', fields: ['tenant', 'agent', 'code', 'reason'] },
+  'agent.toolsChanged': { level: 'info', fields: ['tenant', 'agent'] },
   'agent.changed': { level: 'info', fields: ['tenant', 'agent', 'what', 'by'] },
   'stream.opened': { level: 'debug', fields: ['task', 'binding'] },
   'stream.closed': { level: 'debug', fields: ['task', 'binding', 'why'] },

@@ -50,6 +50,10 @@ export interface Agent {
   readonly credentials?: string
 }
 
+/** Whether what it says of itself can be asked for: an A2A agent's card, an MCP server's tools. */
+export const tellsCard = ({ connector }: Pick<Agent, 'connector'>): boolean =>
+  connector.kind === 'a2a' || connector.kind === 'mcp'
+
 export const destinationOf = (name: string): string => `agent:${name}`
 /** What its own token calls itself; the same word as its lane, and no other caller may have it. */
 export const agentCallerId = destinationOf

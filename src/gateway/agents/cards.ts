@@ -12,7 +12,7 @@ import { uuidv7 } from '../../platform/ids.ts'
 import type { AgentTarget, CardSignatures, FetchCard, SignatureRules } from '../../ports.ts'
 import { saveCard, saveCardProblem, savePending } from '../../store/cards.ts'
 import { type Db, StoreError } from '../../store/db.ts'
-import { type Agent, toAgent, waitsText } from './agent.ts'
+import { type Agent, tellsCard, toAgent, waitsText } from './agent.ts'
 import {
   type CardChange,
   changedText,
@@ -95,7 +95,7 @@ export function createCards(tools: CardTools): Cards {
   return {
     fetch: ask,
     async ensure(agent, signal) {
-      if (agent.connector.kind !== 'a2a') return { kind: 'ready', agent }
+      if (!tellsCard(agent)) return { kind: 'ready', agent }
       if (agent.pending) return waits(agent.pending)
       if (agent.card && isFresh(agent, clock.now().getTime() + db.offsetMs())) return { kind: 'ready', agent }
       const key = keyOf(agent)

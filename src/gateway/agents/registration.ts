@@ -46,21 +46,40 @@ const binding = z.enum(['JSONRPC', 'HTTP+JSON', 'GRPC'])
 const a2a = z.strictObject({ kind: z.literal('a2a'), url: webUrl, binding: binding.optional() })
 const mailbox = z.strictObject({ kind: z.literal('mailbox') })
 const webhook = z.strictObject({ kind: z.literal('webhook'), url: webUrl })
+const toolNames = z.array(text(256)).max(512)
 const mcp = z
   .strictObject({
     kind: z.literal('mcp'),
     url: webUrl.optional(),
     command: z.array(z.string().min(1).max(4_096)).min(1).max(64).optional(),
+    /** Names of variables, not their values: secrets stay in the gateway's environment. */
+    env: z
+      .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, { error: 'the name of a variable' }))
+      .max(64)
+      .optional(),
+    tools: z.strictObject({ allow: toolNames.optional(), deny: toolNames.optional() }).optional(),
+    idempotent: toolNames.optional(),
   })
   .refine(({ url, command }) => (url === undefined) !== (command === undefined), {
     error: 'either url or command',
+  })
+  .refine(({ env, command }) => env === undefined || command !== undefined, {
+    error: 'only a command has an environment',
+    path: ['env'],
   })
 export const Connector = z.discriminatedUnion('kind', [a2a, mailbox, webhook, mcp])
 export type Connector =
   | { kind: 'a2a'; url: string; binding?: z.infer<typeof binding> }
   | { kind: 'mailbox' }
   | { kind: 'webhook'; url: string }
-  | { kind: 'mcp'; url?: string; command?: readonly string[] }
+  | {
+      kind: 'mcp'
+      url?: string
+      command?: readonly string[]
+      env?: readonly string[]
+      tools?: { allow?: readonly string[]; deny?: readonly string[] }
+      idempotent?: readonly string[]
+    }
 
 /** Headers that belong to the exchange itself, or would carry it elsewhere. */
 const OWN_HEADERS =
@@ -134,7 +153,8 @@ export interface ParsedRegistration {
 /** Which members there are, by where one is; for suggestions. */
 const KNOWN: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^$/, Object.keys(Registration.shape)],
-  [/^connector$/, ['kind', 'url', 'binding', 'command']],
+  [/^connector$/, ['kind', 'url', 'binding', 'command', 'env', 'tools', 'idempotent']],
+  [/^connector\.tools$/, ['allow', 'deny']],
   [/^credentials$/, ['header', 'value', 'scheme', 'token']],
   [/^backoff$/, ['firstMs', 'longestMs']],
   [/^provider$/, ['url', 'organization']],

@@ -9,10 +9,10 @@ import type { HappeningSignals } from '../../happenings.ts'
 import type { Limits } from '../../limits.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Seal } from '../../platform/seal.ts'
-import type { AgentTarget, Caller, FetchCard, SignatureRules } from '../../ports.ts'
+import type { AgentTarget, Caller, FetchCard, McpServerTarget, SignatureRules } from '../../ports.ts'
 import * as store from '../../store/agents.ts'
 import type { Db } from '../../store/db.ts'
-import { type Agent, credentialsPlace, toAgent } from './agent.ts'
+import { type Agent, credentialsPlace, tellsCard, toAgent } from './agent.ts'
 import { createAgentCache } from './cache.ts'
 import { type CardAnswer, createCards, type FetchOptions } from './cards.ts'
 import { type CardProblem, readCards } from './provision.ts'
@@ -59,7 +59,9 @@ export interface AgentsTools {
 export function createAgents(tools: AgentsTools): Agents {
   const { db, signals } = tools
   const { signatures = NO_RULES } = tools
-  const rules = ({ registration }: Pick<Agent, 'registration'>) => rulesFor(registration.signatures, signatures)
+  // An MCP server has no card to sign: what it offers is asked for by us, over its own connection.
+  const rules = ({ registration }: Pick<Agent, 'registration'>) =>
+    registration.connector.kind === 'mcp' ? NO_RULES : rulesFor(registration.signatures, signatures)
   const cache = createAgentCache({ ...tools, admit: (agent) => withTrustedCard(agent, rules(agent)) })
   const target = createTarget(tools.seal, rules)
 
@@ -86,7 +88,7 @@ export function createAgents(tools: AgentsTools): Agents {
     target,
     ensureCard: cards.ensure,
     async probe(agent, signal, options) {
-      return agent.connector.kind === 'a2a' ? cards.fetch(agent, signal, options) : { kind: 'ready', agent }
+      return tellsCard(agent) ? cards.fetch(agent, signal, options) : { kind: 'ready', agent }
     },
     async register(document, by) {
       const parsed = parseRegistration(document)
@@ -115,11 +117,24 @@ function createTarget(seal: Seal, rules: Rules): Agents['target'] {
       ...(card && { card }),
       ...(origins.length > 0 && { origins }),
       ...(connector.kind === 'a2a' && connector.binding && { binding: connector.binding }),
+      ...(connector.kind === 'mcp' && { mcp: mcpOf(connector, agent.policy) }),
     }
     known.set(agent, target)
     return target
   }
 }
+
+const mcpOf = (
+  { command, env = [], tools = {}, idempotent = [] }: Extract<Agent['connector'], { kind: 'mcp' }>,
+  { redelivery }: Agent['policy'],
+): McpServerTarget => ({
+  ...(command && { command }),
+  env,
+  ...(tools.allow && { allow: tools.allow }),
+  deny: tools.deny ?? [],
+  idempotent,
+  repeats: redelivery === 'atLeastOnce',
+})
 
 async function provision(
   { db, register }: { db: Db; register: Register },

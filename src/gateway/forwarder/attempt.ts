@@ -111,7 +111,8 @@ async function carry(attempt: Attempt, tools: AttemptTools, signal: AbortSignal)
   try {
     const upstreamTask = load.upstreamTask
     const verdict =
-      upstreamTask && (leased.seq === 1 || leased.code === 'FOLLOW')
+      // Behind a bridge there is nobody to ask for news of a call: the bridge itself knows what goes on.
+      upstreamTask && !target.mcp && (leased.seq === 1 || leased.code === 'FOLLOW')
         ? await tools.peer.follow(target, upstreamTask, recorder.sink, signal, tools.pushes.of(leased.taskId).nudged)
         : await tools.peer.send(
             target,

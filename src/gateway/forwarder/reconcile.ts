@@ -6,6 +6,7 @@
 import { isInterrupted, isTerminal, type Task } from '../../a2a/tasks.ts'
 import type { Verdict } from '../../delivery.ts'
 import type { FindAnswer } from '../../ports.ts'
+import { readRequest } from '../tasks/request.ts'
 import { type Attempt, storedMessage } from './attemptRecord.ts'
 import type { AttemptTools } from './tools.ts'
 
@@ -16,10 +17,13 @@ export async function reconcile(attempt: Attempt, tools: AttemptTools, signal: A
   const { target, recorder, load } = attempt
   if (!target || !recorder) return attempt
   const message = storedMessage(load)
+  const { metadata } = readRequest(load.request)
   const answer = await tools.peer.find(
     target,
     {
       messageId: message.messageId,
+      message,
+      ...(metadata && { metadata }),
       ...(load.upstreamTask && { upstreamTaskId: load.upstreamTask }),
       ...(load.upstreamContext && { upstreamContextId: load.upstreamContext }),
     },
@@ -75,6 +79,7 @@ function unlessFound(answer: FindAnswer, { agent, verdict }: Attempt): { verdict
     verdict: {
       kind: 'unknown',
       reason: `${lost}, and the agent cannot tell whether it has the message; it is not sent again`,
+      ...(answer.kind === 'unclear' && answer.code && { code: answer.code }),
     },
   }
 }

@@ -1,16 +1,30 @@
 /** What must be right about a message before it is accepted: a message that will fail later helps nobody (7.13). */
 import { A2AError } from '../../a2a/errors.ts'
 import type { SendMessageRequest } from '../../a2a/operations.ts'
+import type { CheckMessage } from '../../ports.ts'
 import { ownExtensions } from '../agents/present.ts'
-import type { AgentCall } from './tools.ts'
+import type { AgentCall, OperationTools } from './tools.ts'
 
-export function checkMessage({ message }: SendMessageRequest, call: AgentCall): void {
+export function checkMessage(
+  { message, metadata }: SendMessageRequest,
+  call: AgentCall,
+  { checkBridged }: Pick<OperationTools, 'checkBridged'>,
+): Promise<void> | undefined {
   if (message.role !== 'ROLE_USER') {
     const description = 'a message to an agent has ROLE_USER'
     throw new A2AError('INVALID_PARAMS', description, { violations: [{ field: 'message.role', description }] })
   }
   checkExtensions(call)
   checkMediaTypes(message.parts, call)
+  const { card, connector } = call.known
+  // What opens a task at a bridge must be of the form that stands there; an answer is judged by who asked.
+  const bridged = connector.kind === 'mcp' && card && message.taskId === undefined
+  return bridged && checkBridged ? refuseWrong(checkBridged(card, message, metadata)) : undefined
+}
+
+async function refuseWrong(checking: ReturnType<CheckMessage>): Promise<void> {
+  const wrong = await checking
+  if (wrong) throw new A2AError('INVALID_PARAMS', `${wrong.field}: ${wrong.description}`, { violations: [wrong] })
 }
 
 /** An extension that the agent requires must have been asked for (spec §3.3.4). */

@@ -113,7 +113,8 @@ const recipientOf = (agent: Agent): Recipient => ({
 /** Checks, then commits. After this the task is ours to keep. */
 async function accept(params: SendMessageRequest, call: AgentCall, tools: OperationTools): Promise<OpenedTask> {
   const { message } = params
-  checkMessage(params, call)
+  const checking = checkMessage(params, call, tools)
+  if (checking) await checking
   const head = message.taskId ? await continuable(message, message.taskId, call, tools) : undefined
   checkQueue(call.known, tools)
   const again = async () => await continuable(message, message.taskId as string, call, tools)

@@ -1,7 +1,7 @@
 /** What the operations work with. */
 import type { HappeningSignals } from '../../happenings.ts'
 import type { Clock } from '../../platform/clock.ts'
-import type { Call, Peer, PresentCard } from '../../ports.ts'
+import type { Call, CheckMessage, Peer, PresentCard } from '../../ports.ts'
 import type { Agent } from '../agents/agent.ts'
 import type { PresentExtended } from '../agents/present.ts'
 import type { Agents } from '../agents/registry.ts'
@@ -26,6 +26,8 @@ export interface OperationTools extends OpenTools {
   readonly peer: Peer
   readonly delivering: Delivering
   readonly signals: HappeningSignals
+  /** For agents behind a bridge. */
+  readonly checkBridged?: CheckMessage
   readonly presentCard: PresentCard
   readonly presentExtended: PresentExtended
   /** Signs page tokens; the same on every replica. */

@@ -1,7 +1,7 @@
 /** /v1/agents: register, search, change, remove; and the operator's verbs on one agent. */
 import { z } from 'zod'
 import { A2AError } from '../../a2a/errors.ts'
-import type { Agent } from '../../gateway/agents/agent.ts'
+import { type Agent, tellsCard } from '../../gateway/agents/agent.ts'
 import { presenceOf } from '../../gateway/agents/presence.ts'
 import { isVisible } from '../../gateway/agents/present.ts'
 import type { Agents } from '../../gateway/agents/registry.ts'
@@ -120,7 +120,7 @@ function addVerbs(face: Face, tools: AgentRoutesTools, look: Look): void {
     const ms = Math.round(clock.elapsed() - began)
     if (answer.kind === 'ready') wake(agent.tenant, agent.destination)
     const { verdict } = answer.kind === 'failed' ? answer : { verdict: undefined }
-    const reached = agent.connector.kind === 'a2a' && answer.kind === 'ready'
+    const reached = tellsCard(agent) && answer.kind === 'ready'
     return context.json({
       ...(await look(answer.kind === 'ready' ? answer.agent : agent, by)),
       ...(reached && !agent.pausedAt && { state: 'online' }),
