@@ -5,6 +5,7 @@ import { createPresentCard, createPresentExtended, waysIn } from './gateway/agen
 import { type Agents, createAgents } from './gateway/agents/registry.ts'
 import { createApiKeys, newAgentKey } from './gateway/callers/apiKeys.ts'
 import { createAuthenticate } from './gateway/callers/authenticate.ts'
+import { createQuotas, parseRate } from './gateway/callers/quotas.ts'
 import { createDepths } from './gateway/deliveries/depth.ts'
 import { createForwarder, type Forwarder } from './gateway/forwarder/forwarder.ts'
 import { replay } from './gateway/forwarder/replay.ts'
@@ -229,6 +230,12 @@ export function buildOperations(
     pushConfigsMax: limits.pushConfigsPerTaskMax,
     queuePerAgentMax: limits.queuePerAgentMax,
     cancelGraceMs: limits.cancelGraceMs,
+    quotas: createQuotas({
+      clock,
+      sends: parseRate(config.sendRate),
+      others: parseRate(config.requestRate),
+      tenantSends: parseRate(config.tenantSendRate),
+    }),
     draining: draining.signal,
   })
 }

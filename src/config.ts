@@ -30,6 +30,20 @@ const list = z.string().transform((text) =>
     .filter(Boolean),
 )
 
+/** `off`, or a number a second and, after a slash, how many at once; kept as text. */
+const rateSetting = (env: string, flag: string, fallback: string, means: string) =>
+  setting(
+    env,
+    flag,
+    z
+      .string()
+      .regex(/^(off|(?!0+(\.0+)?(\/|$))\d{1,7}(\.\d{1,3})?(\/(?!0+$)\d{1,7})?)$/, {
+        error: 'a number a second and, after a slash, how many at once (50/200), or off',
+      })
+      .default(fallback),
+    means,
+  )
+
 export const SETTINGS = {
   databaseUrl: setting(
     'DATABASE_URL',
@@ -154,6 +168,24 @@ export const SETTINGS = {
     'block-seconds',
     z.coerce.number().min(0).max(600).default(25),
     'longest wait of a blocking send; then the task is answered as it is',
+  ),
+  sendRate: rateSetting(
+    'WAYPOST_SEND_RATE',
+    'send-rate',
+    '1000/5000',
+    'messages a second that one caller may send to one replica, and how many at once; off: no limit. Operators have none',
+  ),
+  requestRate: rateSetting(
+    'WAYPOST_REQUEST_RATE',
+    'request-rate',
+    '2000/10000',
+    'the same for everything else that a caller asks of agents',
+  ),
+  tenantSendRate: rateSetting(
+    'WAYPOST_TENANT_SEND_RATE',
+    'tenant-send-rate',
+    'off',
+    'the same for the messages of all callers of a tenant together',
   ),
   egressAllow: setting(
     'WAYPOST_EGRESS_ALLOW',

@@ -47,6 +47,8 @@ export interface Happenings {
   'stream.closed': { task: string; binding: string; why: string }
   'request.served': { binding: string; operation: string; code: string; ms: number }
   'auth.refused': { remote: string; reason: string }
+  /** Somebody asked more often than it may; `scope`: whose quota was used up. */
+  'quota.refused': { tenant: string; caller: string; scope: string; operation: string }
   'egress.blocked': { host: string; reason: string }
   'store.failed': { statement: string; outcome: 'not done' | 'unknown'; reason: string }
   'store.replaced': { reason: string }

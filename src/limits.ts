@@ -205,6 +205,8 @@ export const LIMITS = {
   agentCacheMs: 1_000,
   agentCacheMax: 10_000,
   authFailuresPerMinute: 10,
+  /** Callers that one process keeps count of; those that have not asked for a while are not among them. */
+  rateBucketsMax: 10_000,
   agentsPerTenantMax: 10_000,
   keysPerTenantMax: 10_000,
 

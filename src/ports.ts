@@ -19,6 +19,14 @@ export interface Caller {
   readonly permits: ReadonlySet<Permit>
   /** Agents it may address; undefined: all of the tenant. */
   readonly agents?: ReadonlySet<string>
+  /** How many messages its key may send, in place of what callers in general may; without a rate: any number. */
+  readonly sendRate?: { readonly key: string; readonly rate: Rate | undefined }
+}
+
+/** How often: a bucket that holds `burst` at most and is filled by `perSecond`. */
+export interface Rate {
+  readonly perSecond: number
+  readonly burst: number
 }
 
 export type Binding = 'JSONRPC' | 'HTTP+JSON' | 'GRPC'

@@ -20,6 +20,7 @@ const KEYS: readonly CommandRow[] = [
     options: [
       ['--permits <list>', 'send, read, cancel, push, agent or operator, with commas'],
       ['--agents <list>', 'only these agents (default: all)'],
+      ['--rate <n[/burst]>', 'messages a second, and how many at once; or off (default: as WAYPOST_SEND_RATE says)'],
       ['--expires <duration>', 'ends by itself (30d)'],
     ],
     examples: ['key create billing --permits send,read --agents invoices'],

@@ -67,6 +67,7 @@ export interface KeyRecord {
   readonly name?: string
   readonly permits?: readonly string[]
   readonly agents?: readonly string[]
+  readonly rate?: string
   readonly createdAt?: string
   readonly lastUsedAt?: string | null
   readonly expiresAt?: string | null

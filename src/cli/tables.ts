@@ -121,12 +121,13 @@ export function attemptTable(attempts: readonly WebhookAttemptRecord[], call: In
 export function keyTable(keys: readonly KeyRecord[], call: Invocation): void {
   const at = (iso: string | null | undefined) => moment(iso, call.clock.now(), call.timeFormat)
   call.out.table(
-    ['KEY', 'NAME', 'PERMITS', 'AGENTS', 'CREATED', 'LAST USED', 'STATE'],
+    ['KEY', 'NAME', 'PERMITS', 'AGENTS', 'RATE', 'CREATED', 'LAST USED', 'STATE'],
     keys.map((key) => [
       key.id,
       some(key.name),
       (key.permits ?? []).join(',') || '–',
       key.agents?.join(',') ?? 'all',
+      some(key.rate),
       at(key.createdAt),
       at(key.lastUsedAt),
       key.revokedAt ? { text: 'revoked', style: 'bad' } : 'active',

@@ -47,6 +47,8 @@ const LINES: { readonly [H in Happening]: Line<H> } = {
   'stream.closed': { level: 'debug', fields: ['task', 'binding', 'why'] },
   'request.served': { level: 'debug', fields: ['binding', 'operation', 'code', 'ms'] },
   'auth.refused': { level: 'warn', fields: ['remote', 'reason'] },
+  // One line per refusal would be the flood that is being refused: the metric counts them.
+  'quota.refused': { level: 'debug', fields: ['tenant', 'caller', 'scope', 'operation'] },
   'egress.blocked': { level: 'warn', fields: ['host', 'reason'] },
   'store.failed': { level: 'error', fields: ['statement', 'outcome', 'reason'] },
   'store.replaced': { level: 'error', fields: ['reason'] },

@@ -155,6 +155,11 @@ const TROUBLE: Trouble = {
     help: 'Requests without a valid credential',
     labels: ({ reason }) => ({ reason }),
   },
+  'quota.refused': {
+    name: 'waypost_rate_limited_total',
+    help: 'Requests refused because a caller, a key or a tenant asked too often',
+    labels: ({ scope, operation }) => ({ scope, operation }),
+  },
   'egress.blocked': { name: 'waypost_egress_blocked_total', help: 'Outbound calls that the guard refused' },
   'store.failed': {
     name: 'waypost_store_failures_total',

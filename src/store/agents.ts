@@ -81,7 +81,7 @@ with made as (
 select ${columnsOf('a')} from made a`,
 }
 
-const NO_KEY = Array.from({ length: 10 }, () => null)
+const NO_KEY = Array.from({ length: 11 }, () => null)
 
 /** undefined: the name is taken, or the tenant has `agentsMax` agents. With `key`: its token, made by the same statement. */
 export async function createAgent(

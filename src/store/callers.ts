@@ -13,6 +13,8 @@ export interface KeyRow {
   readonly permits: readonly Permit[]
   /** null: every agent of the tenant. */
   readonly agents: readonly string[] | null
+  /** Messages a second and how many at once, `50/200`, or `off`; null: what callers in general may send. */
+  readonly rate: string | null
   readonly createdAt: number
   readonly createdBy: string
   readonly expiresAt: number | null
@@ -31,10 +33,11 @@ export interface NewKey {
   readonly hash: string
   readonly createdBy: string
   readonly expiresInSeconds: number | null
+  readonly rate: string | null
 }
 
 // Arrays as JSON: the drivers differ in how they read text[] without type information.
-const KEY_COLUMNS = `id, tenant, caller, kind, label, array_to_json(permits)::text as permits, array_to_json(agents)::text as agents, created_by as "createdBy",
+const KEY_COLUMNS = `id, tenant, caller, kind, label, array_to_json(permits)::text as permits, array_to_json(agents)::text as agents, rate, created_by as "createdBy",
   (extract(epoch from created_at) * 1000)::float8 as "createdAt", (extract(epoch from expires_at) * 1000)::float8 as "expiresAt",
   (extract(epoch from revoked_at) * 1000)::float8 as "revokedAt", (extract(epoch from last_used_at) * 1000)::float8 as "lastUsedAt"`
 
@@ -57,14 +60,15 @@ export const keyValues = (key: NewKey) => [
   key.hash,
   key.createdBy,
   key.expiresInSeconds,
+  key.rate,
 ]
 
-/** A key from ten parameters from `first` on, made for each row of `source`; part of a changing statement. */
+/** A key from eleven parameters from `first` on, made for each row of `source`; part of a changing statement. */
 export const insertKey = (source: string, first: number): string => {
   const at = (offset: number) => `$${first + offset}`
-  return `insert into api_keys (id, tenant, caller, kind, label, permits, agents, hash, created_by, expires_at)
+  return `insert into api_keys (id, tenant, caller, kind, label, permits, agents, hash, created_by, expires_at, rate)
   select ${at(0)}::text, ${at(1)}::text, ${at(2)}::text, ${at(3)}::text, ${at(4)}::text, ${at(5)}::text[], ${at(6)}::text[], ${at(7)}::text, ${at(8)}::text,
-    now() + make_interval(secs => ${at(9)}::float8) from ${source}`
+    now() + make_interval(secs => ${at(9)}::float8), ${at(10)}::text from ${source}`
 }
 
 const CREATE: Statement = {
@@ -72,12 +76,12 @@ const CREATE: Statement = {
   write: true,
   text: `
 with room as (
-  select 1 where (select count(*) from api_keys where tenant = $2 and revoked_at is null) < $11::int
+  select 1 where (select count(*) from api_keys where tenant = $2 and revoked_at is null) < $12::int
 ), made as (
   ${insertKey('room', 1)}
   returning *
 ), noted as (
-  ${insertAudit('made', 12)}
+  ${insertAudit('made', 13)}
 )
 select ${KEY_COLUMNS} from made`,
 }
@@ -174,7 +178,7 @@ with old as (
   update api_keys set revoked_at = now() where tenant = $2 and caller = $3 and kind = 'agent' and revoked_at is null and id <> $1 returning id
 ), noted as (
   insert into audit (tenant, id, actor, action, subject, detail)
-  select $2::text, $11::uuid, $12::text, $13::text, $14::text, $15::text::jsonb from old
+  select $2::text, $12::uuid, $13::text, $14::text, $15::text, $16::text::jsonb from old
 )
 ${insertKey('old', 1)} returning id`,
 }

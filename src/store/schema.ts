@@ -243,6 +243,8 @@ export const apiKeys = pgTable(
     permits: text('permits').array().notNull(),
     agents: text('agents').array(),
     hash: text('hash').notNull(),
+    /** Messages a second and how many at once, `50/200`, or `off`; null: what callers in general may send. */
+    rate: text('rate'),
     createdAt: createdAt(),
     createdBy: text('created_by').notNull(),
     expiresAt: instant('expires_at'),

@@ -42,6 +42,7 @@ const keyFor = (tenant: string, name: string): NewKey => ({
   hash: 'h',
   createdBy: 'alice',
   expiresInSeconds: null,
+  rate: null,
 })
 const card = (name: string, skills: AgentCard['skills'] = []): AgentCard => ({
   name,

@@ -32,6 +32,7 @@ const key = (tenant: string, given: Partial<NewKey> = {}): NewKey => ({
   hash: 'hash',
   createdBy: 'operator',
   expiresInSeconds: null,
+  rate: null,
   ...given,
 })
 

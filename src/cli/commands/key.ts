@@ -14,18 +14,21 @@ export const create: Run = async (call) => {
   const permits = words(call.option('permits'))
   const agents = words(call.option('agents'))
   const expires = call.duration('expires')
+  const rate = call.option('rate')
   const answer = (await call.gateway.send('POST', '/v1/keys', {
     name: call.args[0] ?? 'cli',
     ...(permits && { permits }),
     ...(agents && { agents }),
+    ...(rate !== undefined && { rate }),
     ...(expires !== undefined && { ttlSeconds: Math.round(expires / 1_000) }),
-  })) as { id?: string; key?: string; name?: string; permits?: string[] }
+  })) as { id?: string; key?: string; name?: string; permits?: string[]; rate?: string }
   if (call.out.json) call.out.document(answer)
   else {
     call.out.fields([
       ['Key', answer.id],
       ['Name', answer.name],
       ['Permits', answer.permits?.join(', ')],
+      ['Rate', answer.rate],
       ['Secret', answer.key],
     ])
     call.out.note('note: the secret is shown this once; keep it, for example as WAYPOST_KEY')

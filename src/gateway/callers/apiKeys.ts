@@ -65,6 +65,7 @@ export function newAgentKey({ tenant, name, by }: { tenant: string; name: string
       hash: sha256(key),
       createdBy: by,
       expiresInSeconds: null,
+      rate: null,
     },
   }
 }
@@ -76,6 +77,8 @@ export interface KeyRequest {
   readonly permits?: readonly Permit[]
   readonly agents?: readonly string[]
   readonly expiresInSeconds?: number
+  /** Messages a second and how many at once, `50/200`, or `off`. Default: what callers in general may send. */
+  readonly rate?: string
 }
 
 /** Names that belong to nobody who has a key. */
@@ -98,7 +101,7 @@ export interface ApiKeysTools {
 
 export function createApiKeys({ db, keysMax = LIMITS.keysPerTenantMax, onRevoked }: ApiKeysTools): ApiKeys {
   return {
-    async create({ label, caller, permits = CLIENT_PERMITS, agents, expiresInSeconds }, by) {
+    async create({ label, caller, permits = CLIENT_PERMITS, agents, expiresInSeconds, rate }, by) {
       if (caller !== undefined && OWN_CALLERS.test(caller)) {
         const description = 'this name is not for keys'
         throw new A2AError('INVALID_PARAMS', description, { violations: [{ field: 'caller', description }] })
@@ -117,10 +120,17 @@ export function createApiKeys({ db, keysMax = LIMITS.keysPerTenantMax, onRevoked
           hash: sha256(key),
           createdBy: by.id,
           expiresInSeconds: expiresInSeconds ?? null,
+          rate: rate ?? null,
         },
         {
           keysMax,
-          note: { id: uuidv7(), actor: by.id, action: 'key.created', subject: id, detail: { label, permits, agents } },
+          note: {
+            id: uuidv7(),
+            actor: by.id,
+            action: 'key.created',
+            subject: id,
+            detail: { label, permits, agents, rate },
+          },
         },
       )
       if (!row) throw new A2AError('CONFIG_LIMIT', `there is room for ${keysMax} keys, and they are all there`)

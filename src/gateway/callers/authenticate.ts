@@ -15,6 +15,7 @@ import { type FoundKey, findKey, touchKey } from '../../store/callers.ts'
 import type { Db } from '../../store/db.ts'
 import { isWellFormed, keyIdOf, PERMITS, sameText } from './apiKeys.ts'
 import { createFailureCounter } from './attempts.ts'
+import { parseRate } from './quotas.ts'
 
 export interface AuthenticateTools {
   readonly db: Db
@@ -147,8 +148,15 @@ function createVerify({ db, clock }: AuthenticateTools, cacheMs: number, cache: 
   }
 }
 
-function callerOf({ tenant, caller, kind, permits, agents }: FoundKey): Caller {
-  return { tenant, id: caller, kind, permits: new Set(permits), ...(agents && { agents: new Set(agents) }) }
+function callerOf({ id, tenant, caller, kind, permits, agents, rate }: FoundKey): Caller {
+  return {
+    tenant,
+    id: caller,
+    kind,
+    permits: new Set(permits),
+    ...(agents && { agents: new Set(agents) }),
+    ...(rate !== null && { sendRate: { key: id, rate: parseRate(rate) } }),
+  }
 }
 
 interface CredentialCache {

@@ -4,7 +4,7 @@
  */
 import { A2AError } from '../../a2a/errors.ts'
 import type { OperationName, Params } from '../../a2a/operations.ts'
-import type { Call, Execute, Permit, Reply } from '../../ports.ts'
+import type { Call, Caller, Execute, Permit, Reply } from '../../ports.ts'
 import { isRetryable, StoreError } from '../../store/db.ts'
 import type { Agent } from '../agents/agent.ts'
 import { authorize } from '../callers/permits.ts'
@@ -41,6 +41,7 @@ export function createExecute(tools: OperationTools): Execute {
     const { permit, run } = OPERATIONS[name]
     try {
       authorize(call.caller, permit, call.agent)
+      spend(name, call.caller, tools)
       checkTenant(params, call)
       const known = await tools.agents.find(call.caller.tenant, call.agent)
       if (!known) throw new A2AError('AGENT_NOT_FOUND', `no agent named "${call.agent.slice(0, 64)}"`)
@@ -49,6 +50,21 @@ export function createExecute(tools: OperationTools): Execute {
       throw fromStore(error, name)
     }
   }
+}
+
+/** Throws RATE_LIMITED for a caller that asks more often than it may: before anything is looked up or stored. */
+function spend(name: OperationName, caller: Caller, { quotas, signals }: OperationTools): void {
+  const sends = name === 'SendMessage' || name === 'SendStreamingMessage'
+  const refused = quotas.take(caller, sends ? 'send' : 'other')
+  if (refused === undefined) return
+  const { scope, retryAfterSeconds } = refused
+  signals.emit('quota.refused', { tenant: caller.tenant, caller: caller.id, scope, operation: name })
+  throw new A2AError('RATE_LIMITED', QUOTA_WORDS[scope], { retryAfterSeconds })
+}
+const QUOTA_WORDS = {
+  caller: 'this caller asks more often than it may',
+  key: 'this key sends more often than it may',
+  tenant: 'more messages are being sent here than may be',
 }
 
 /** Onto the call itself: a copy would read `signal`, which is made only if somebody asks for it; inheriting costs 2 KB. */

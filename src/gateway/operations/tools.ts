@@ -5,6 +5,7 @@ import type { Call, CheckMessage, Peer, PresentCard } from '../../ports.ts'
 import type { Agent } from '../agents/agent.ts'
 import type { PresentExtended } from '../agents/present.ts'
 import type { Agents } from '../agents/registry.ts'
+import type { Quotas } from '../callers/quotas.ts'
 import type { Hub } from '../tasks/hub.ts'
 import type { Handed, OpenTools } from '../tasks/open.ts'
 import type { Record } from '../tasks/record.ts'
@@ -32,6 +33,7 @@ export interface OperationTools extends OpenTools {
   readonly presentExtended: PresentExtended
   /** Signs page tokens; the same on every replica. */
   readonly pageKey: Buffer
+  readonly quotas: Quotas
   readonly blockMs: number
   readonly pushConfigsMax: number
   readonly queuePerAgentMax: number

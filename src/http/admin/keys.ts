@@ -1,6 +1,7 @@
 /** /v1/keys: an operator's. A key is shown once, when it is made. */
 import { z } from 'zod'
 import { type ApiKeys, PERMITS } from '../../gateway/callers/apiKeys.ts'
+import { isRate } from '../../gateway/callers/quotas.ts'
 import type { Permit } from '../../ports.ts'
 import type { KeyRow } from '../../store/callers.ts'
 import { type Access, checked, type Face, jsonBody, newFace, PAGE, pageOf, times } from '../face.ts'
@@ -33,6 +34,10 @@ const NEW_KEY = z.strictObject({
     .min(1)
     .max(1_000)
     .optional(),
+  rate: z
+    .string()
+    .refine(isRate, { error: 'a number a second and, after a slash, how many at once (50/200), or off' })
+    .optional(),
   ttlSeconds: z.int().min(1).max(315_360_000).optional(),
 })
 const LIST = z.strictObject({
@@ -45,13 +50,14 @@ export function keyRoutes({ keys, access, pageKey }: KeyRoutesTools): Face {
   const face = newFace()
   face.post('/v1/keys', async (context) => {
     const by = await access.require(context, 'operator')
-    const { name, caller, permits, agents, ttlSeconds } = checked(NEW_KEY, await jsonBody(context))
+    const { name, caller, permits, agents, rate, ttlSeconds } = checked(NEW_KEY, await jsonBody(context))
     const { key, row } = await keys.create(
       {
         label: name,
         ...(caller !== undefined && { caller }),
         ...(permits && { permits: [...new Set(permits)] }),
         ...(agents && { agents: [...new Set(agents)] }),
+        ...(rate !== undefined && { rate }),
         ...(ttlSeconds !== undefined && { expiresInSeconds: ttlSeconds }),
       },
       by,
@@ -95,6 +101,7 @@ const show = (row: KeyRow) => ({
   kind: row.kind,
   permits: row.permits,
   ...(row.agents && { agents: row.agents }),
+  ...(row.rate !== null && { rate: row.rate }),
   createdBy: row.createdBy,
   ...times({
     createdAt: row.createdAt,
