@@ -23,4 +23,16 @@ export const WORK: readonly CommandRow[] = [
     examples: ['work shout -- tr a-z A-Z', 'work reviewer --concurrency 4 --task-timeout 10m -- ./review.sh'],
     run: async () => (await import('./commands/work.ts')).workCommand,
   },
+  {
+    path: 'hook',
+    args: '[name]',
+    group: 'Gateway:',
+    about: "for a coding host's hooks (session start, prompt, stop): says what waits for this agent, once",
+    options: [
+      ['--within <duration>', 'the host waits no longer than this (default: 2s)'],
+      ['--urgent', 'only what is urgent'],
+    ],
+    examples: ['hook my-laptop', 'WAYPOST_AGENT=my-laptop waypost hook --urgent'],
+    run: async () => (await import('./commands/hook.ts')).hook,
+  },
 ]

@@ -673,7 +673,12 @@ const waitFor = (error: Unreachable | Busy, tries: number, longestMs = LONGEST_W
 function createLine(to: { gateway: string; token?: string | undefined; fetch?: typeof fetch | undefined }): Line {
   const { gateway, token, fetch: send = fetch } = to
   const once: Line['once'] = async (path, body, { signal, timeoutMs = 30_000 } = {}) => {
-    const late = AbortSignal.timeout(timeoutMs)
+    // No AbortSignal.timeout or any: what is made of others may be collected before it fires.
+    const over = new AbortController()
+    const end = () => over.abort(signal?.reason)
+    const timer = setTimeout(() => over.abort(new Error(`nothing within ${timeoutMs} ms`)), timeoutMs)
+    if (signal?.aborted) end()
+    signal?.addEventListener('abort', end, { once: true })
     let response: Response
     let text: string
     try {
@@ -682,12 +687,15 @@ function createLine(to: { gateway: string; token?: string | undefined; fetch?: t
         headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
         body: JSON.stringify(body),
         redirect: 'error',
-        signal: signal ? AbortSignal.any([signal, late]) : late,
+        signal: over.signal,
       })
       text = await response.text()
     } catch (error) {
       signal?.throwIfAborted()
       throw new Unreachable(error)
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', end)
     }
     const { status, headers } = response
     const json = parsed(text)

@@ -10,7 +10,7 @@ import { emptyDirectory, type Ran, runCli } from './run.ts'
 /** Run until they are stopped; they have tests of their own. */
 const LASTING = new Set(['serve', 'demo-server', 'webhook listen', 'work'])
 /** One wants an authorization server, one somebody who talks (`compliance/` has both), one an MCP host. */
-const ELSEWHERE = new Set(['auth login', 'chat', 'mcp'])
+const ELSEWHERE = new Set(['auth login', 'chat', 'mcp', 'hook'])
 
 /** Arguments with which each command succeeds. `TASK` is a task that has ended, `OPEN` one that has not. */
 const SAMPLES: Readonly<Record<string, readonly string[]>> = {
