@@ -122,7 +122,8 @@ export interface Job extends Work {
 
 /** What a handler gives back becomes the result; undefined: none, or the job was settled by the handler itself. */
 export type Answer = string | readonly Part[] | Result | undefined
-export type DoWork = (job: Job) => Promise<Answer> | Answer
+// biome-ignore lint/suspicious/noConfusingVoidType: a handler may end with a call that gives nothing back
+export type DoWork = (job: Job) => Promise<Answer | void> | Answer | void
 
 export interface WorkOptions {
   readonly gateway: string
@@ -500,7 +501,7 @@ function createHand(offer: Work, length: number, line: Line, options: WorkOption
         const answer = await handler(job)
         if (settled !== undefined || lost) return
         if (aborted.signal.aborted && answer === undefined) return giveBack()
-        result = resultOf(answer)
+        result = resultOf(answer ?? undefined)
       }
       try {
         return await job.complete(result)

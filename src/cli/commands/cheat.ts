@@ -37,6 +37,12 @@ export const SHEETS: Readonly<Record<string, Sheet>> = {
     ['agent resume invoices', 'deliver again'],
     ['agent approve invoices', 'accept its changed address, authentication or signing key'],
   ],
+  work: [
+    ['work shout -- tr a-z A-Z', 'a command as an agent: text on stdin, result on stdout'],
+    ['work reviewer --concurrency 4 -- ./review.sh', 'several at a time; progress on stderr, exit 75: not now'],
+    ['work counter --mode lines -- node lines.mjs', 'one process for all, lines of JSON'],
+    ['hook my-laptop', "for a coding host's hooks: what waits for it"],
+  ],
   repair: [
     ['dlq list', 'what will not be tried again by itself'],
     ['dlq replay --agent @invoices --dry-run', 'how many it would be'],
