@@ -25,6 +25,7 @@ export const AGENTS: readonly CommandRow[] = [
     options: [
       ['--name <name>', 'its name here (default: from its card)'],
       ['--mailbox', 'an agent without a server: it collects its tasks itself'],
+      ['--mcp', 'the address is that of an MCP server: its tools are the skills'],
       ['--description <text>', 'what it does, until its own card is known'],
       ['--redelivery <policy>', 'atMostOnce or atLeastOnce'],
       ['--max-inflight <n>', 'tasks side by side'],

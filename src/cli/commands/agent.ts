@@ -137,6 +137,7 @@ async function registration(call: Invocation): Promise<Record<string, unknown>> 
   if (call.has('mailbox')) return { name: ref, connector: { kind: 'mailbox' }, ...policy }
   const url = /^https?:\/\//.test(ref) ? ref : `http://${ref}`
   if (!URL.canParse(url)) throw usage(`${ref} is neither an address nor a .json document`)
+  if (call.has('mcp')) return { name: call.option('name') ?? hostName(url), connector: { kind: 'mcp', url }, ...policy }
   const name = call.option('name') ?? (await nameOf(url, call))
   return { name, connector: { kind: 'a2a', url }, ...policy }
 }
@@ -159,6 +160,10 @@ async function nameOf(url: string, call: Invocation): Promise<string> {
     if (!(error instanceof CliError)) throw error
     call.out.note(`note: ${error.message}; it is registered all the same, and its card fetched when it answers`)
   }
+  return hostName(url)
+}
+
+function hostName(url: string): string {
   const host = new URL(url).hostname
   const label = /^[\d.]+$|^localhost$|:/.test(host) ? '' : agentName(host.split('.')[0] ?? '')
   if (label) return label
