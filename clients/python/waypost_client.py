@@ -148,7 +148,7 @@ class _Line:
         at = email.utils.parsedate_to_datetime(date).timestamp() if date else time.time()
         return given, at
 
-    def again(self, path, body, over, until=float("inf"), repeats=True):
+    def again(self, path, body, over, on_retry, until=float("inf"), repeats=True):
         """The same words, until the gateway answers, `until` has come, or it is over."""
         tries = 0
         while True:
@@ -159,7 +159,10 @@ class _Line:
                     raise OutcomeUnknown(str(error)) from None
                 wait = _wait_for(error, tries, AGAIN_WAIT)
                 tries += 1
-                if time.monotonic() + wait > until or over.wait(wait):
+                if time.monotonic() + wait > until:
+                    raise
+                on_retry(error)
+                if over.wait(wait):
                     raise
 
 
@@ -263,7 +266,8 @@ class Job:
         if self._over.is_set():
             raise RuntimeError("this job was settled before: %s" % (self._settled or "given up"))
         try:
-            return self._line.again(self._path + verb, said, self._over, **how)
+            tell = lambda error: self._options["on_error"](error, self)  # noqa: E731
+            return self._line.again(self._path + verb, said, self._over, tell, **how)
         except GatewayError as error:
             if error.code != "lease_lost" and error.status != 404:
                 raise

@@ -3,6 +3,7 @@
  * user's own configuration folder (`agents.json`, mode 0600, shared with `waypost mcp`).
  */
 import { join } from 'node:path'
+import { chance } from '../platform/ids.ts'
 import { CliError } from './errors.ts'
 import type { Invocation } from './invocation.ts'
 import { openSecretFile } from './tokenStore.ts'
@@ -28,14 +29,22 @@ export function agentToken(name: string, call: Invocation): AgentToken {
     known: () => hidden(given ?? store.get(place)),
     async enrol(document) {
       const { token } = (await registered({ name, ...document }, call)) as { token?: string }
+      // Another process may have registered it a moment ago, or be writing to the file for another agent.
+      for (let look = 0; look < LOOKS; look++) {
+        if (token !== undefined && store.get(place) !== token) store.put(place, token)
+        await call.clock.sleep(LOOK_MS * (1 + chance()), call.signal)
+        const stored = store.get(place)
+        if (stored !== undefined && (token === undefined || stored === token)) return hidden(stored) as string
+      }
       if (token === undefined) throw notOurs(name, call)
-      store.put(place, token)
-      hidden(token)
-      return token
+      return hidden(token) as string
     },
     forget: () => given === undefined && store.remove(place),
   }
 }
+
+const LOOKS = 20
+const LOOK_MS = 50
 
 /** On its own machine a gateway asks for no key; elsewhere ours is tried. */
 async function registered(document: object, call: Invocation): Promise<unknown> {

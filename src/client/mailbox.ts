@@ -408,7 +408,9 @@ function createHand(offer: Work, length: number, line: Line, options: WorkOption
     if (lost) throw lost
     if (over.signal.aborted) throw new Error(`this job was settled before: ${settled ?? 'given up'}`)
     try {
-      const { json } = await line.again(path + verb, said, { signal: over.signal, longestMs: AGAIN_MS, ...how })
+      const onRetry = (error: unknown) => onError(error, job)
+      const options = { signal: over.signal, longestMs: AGAIN_MS, onRetry, ...how }
+      const { json } = await line.again(path + verb, said, options)
       return json as Alive
     } catch (error) {
       if (lost) throw lost
@@ -627,6 +629,7 @@ interface AgainOptions extends CallOptions {
   /** false: not when it may have been done (OutcomeUnknown). */
   readonly repeats?: boolean
   readonly longestMs?: number
+  readonly onRetry?: (error: unknown) => void
 }
 interface Line {
   once(path: string, body: object, options?: CallOptions): Promise<Answered>
@@ -707,7 +710,7 @@ function createLine(to: { gateway: string; token?: string | undefined; fetch?: t
   }
   return {
     once,
-    async again(path, body, { until = Number.POSITIVE_INFINITY, repeats = true, longestMs, ...options }) {
+    async again(path, body, { until = Number.POSITIVE_INFINITY, repeats = true, longestMs, onRetry, ...options }) {
       for (let tries = 0; ; tries++) {
         try {
           return await once(path, body, options)
@@ -716,6 +719,7 @@ function createLine(to: { gateway: string; token?: string | undefined; fetch?: t
           if (!repeats && isUnknown(error)) throw new OutcomeUnknown(error.message)
           const wait = waitFor(error, tries, longestMs)
           if (performance.now() + wait > until) throw error
+          onRetry?.(error)
           await sleep(wait, options.signal)
           options.signal?.throwIfAborted()
         }

@@ -8,7 +8,8 @@ import { stateOf, textOf } from '../e2e/mailboxWorld.ts'
 import { withKey } from '../e2e/peers/client.ts'
 import { modern } from '../e2e/peers/modern.ts'
 import type { Log } from '../support/log.ts'
-import { aMessage, aWorld, type Client, type World } from '../support/world.ts'
+import { ADMIN_KEY, aReplica } from '../support/replicas.ts'
+import { aClient, aMessage, aWorld, type Client, type World } from '../support/world.ts'
 import { emptyDirectory, linesOf, runCli, startCli } from './run.ts'
 
 const now = { returnImmediately: true }
@@ -279,6 +280,38 @@ test('told to stop it lets the work in hand end; with --stop-after 0s it gives i
   expect(await hasty.stop()).toBe(0)
   const next = await aRunner(sh('echo $WAYPOST_ATTEMPT'), { name: hasty.name })
   await expect.poll(async () => textOf(await next.client.get(held.id)), { timeout: 20_000 }).toBe('1\n')
+})
+
+test('the gateway killed in the middle: the work goes on, and is settled with the next one', async () => {
+  const gateway = await aReplica({ cards: {} })
+  try {
+    await gateway.start()
+    const script = 'echo once >> runs; echo "half way" >&2; while [ ! -e go ]; do sleep 0.02; done; tr a-z A-Z'
+    const { name, cwd, stderr } = await aRunner(sh(script), { env: { WAYPOST_URL: gateway.url } })
+    const client = aClient(`${gateway.url}/agents/${name}`, ADMIN_KEY)
+    const sent = await client.send('kept', { configuration: now })
+    await stderr.next((line) => line.includes('half way'))
+    await gateway.kill('SIGKILL')
+    // It ends while nobody is there to be told.
+    writeFileSync(join(cwd, 'go'), '')
+    await stderr.next((line) => /no answer/.test(line), 20_000)
+    await gateway.start()
+    await stderr.next((line) => /done, after/.test(line), 25_000)
+    const ended = await client.get(sent.id)
+    expect([stateOf(ended), textOf(ended).replaceAll('|', '')]).toEqual(['TASK_STATE_COMPLETED', 'KEPT'])
+    expect(readFileSync(join(cwd, 'runs'), 'utf8')).toBe('once\n')
+  } finally {
+    await gateway.remove()
+  }
+}, 90_000)
+
+test('several started at once for the first time share one agent, and each its work', async () => {
+  const cwd = emptyDirectory()
+  const name = `shared${++made}`
+  const runners = await Promise.all([1, 2, 3].map(() => aRunner(['cat'], { name, cwd })))
+  const workers = runners.map(({ stderr }) => stderr.entries.find((line) => line.startsWith('working as')))
+  expect(new Set(workers).size).toBe(3)
+  expect(textOf(await world.client(name).send('x'))).toBe('x')
 })
 
 describe('--mode lines', () => {

@@ -24,6 +24,8 @@ export const workCommand: Run = async (call) => {
   const { work: perform, close } = runnerFor(call.option('mode') ?? 'exec', settings)
   const token = agentToken(name, call)
   const worker = workerName(name, call)
+  // The terminal has gone: as if told to stop, or the command would go on alone.
+  process.once('SIGHUP', () => process.kill(process.pid, 'SIGTERM'))
   try {
     const first = token.known() ?? (await token.enrol(registration(call, concurrency)))
     introduce(name, worker.name, settings, call)

@@ -64,13 +64,21 @@ export function startChild({ file, args, cwd, env, graceMs }: Command): Child {
   const child = spawn(file, args, { cwd, env, stdio: 'pipe', detached: process.platform !== 'win32' })
   running.add(child)
   let killing: NodeJS.Timeout | undefined
+  let leaving: NodeJS.Timeout | undefined
   const ended = new Promise<Ended>((resolve, reject) => {
     child.once('error', reject)
-    // What it started and left behind may hold its output open: that goes with it.
-    child.once('exit', () => signalGroup(child, 'SIGKILL'))
+    // What it started and left behind may hold its output open: that goes with it, and what got away is not waited for.
+    child.once('exit', () => {
+      signalGroup(child, 'SIGKILL')
+      leaving = setTimeout(() => {
+        child.stdout.destroy()
+        child.stderr.destroy()
+      }, graceMs)
+    })
     child.once('close', (code, signal) => resolve({ code, signal }))
   }).finally(() => {
     clearTimeout(killing)
+    clearTimeout(leaving)
     running.delete(child)
   })
   // Who has read enough closes its input; that is no error of ours.
