@@ -3,7 +3,7 @@
  * started, killed and started again. A call that can be repeated without harm is, while the gateway restarts.
  */
 import { uuidv7 } from '../platform/ids.ts'
-import { type ToolName, toolForm } from '../wire/bridges/mcp/catalogue.ts'
+import { type ToolName, toolForm, WAIT_SECONDS_MAX } from '../wire/bridges/mcp/catalogue.ts'
 import type { ReadResource, RunTool, ToolAnswer, Turn } from '../wire/bridges/mcp/server.ts'
 import { readJson } from './client.ts'
 import { CliError } from './errors.ts'
@@ -16,8 +16,9 @@ export interface Relay {
   readonly readResource: ReadResource
 }
 
-/** How long a gateway that does not answer is waited for; hosts cut a call at about 60 s. */
-const PATIENCE_MS = 10_000
+/** How long a gateway that was there is waited for, and one that was not; hosts cut a call at about 60 s. */
+const PATIENCE_MS = 25_000
+const FIRST_PATIENCE_MS = 3_000
 const AGAIN_FIRST_MS = 250
 const AGAIN_LONGEST_MS = 2_000
 
@@ -32,8 +33,16 @@ interface RpcAnswer {
 }
 
 export function createRelay(call: Invocation, identity: McpIdentity): Relay {
-  const ask = (method: string, params: Record<string, unknown>, turn: Turn, repeatable: boolean) =>
-    patiently(() => askOnce(method, params, turn, { call, identity }), { turn, repeatable, clock: call.clock })
+  const { clock } = call
+  let wasThere = false
+  const ask = async (method: string, params: Record<string, unknown>, turn: Turn, repeatable: boolean) => {
+    const began = clock.elapsed()
+    const patience = { turn, repeatable, clock, ms: wasThere ? PATIENCE_MS : FIRST_PATIENCE_MS }
+    const again = () => askOnce(method, withinLimit(params, clock.elapsed() - began), turn, { call, identity })
+    const answer = await patiently(again, patience)
+    wasThere = true
+    return answer
+  }
   return {
     async runTool(name, input, turn) {
       try {
@@ -63,14 +72,23 @@ function isRepeatable(name: ToolName): boolean {
 const withKey = (name: ToolName, input: Record<string, unknown>) =>
   name === 'delegate_task' && input.key === undefined ? { ...input, key: uuidv7() } : input
 
+/** What a repeated call may still wait, so that all of them together are no longer than one. */
+function withinLimit(params: Record<string, unknown>, elapsedMs: number): Record<string, unknown> {
+  const given = params.arguments as { wait?: number } | undefined
+  if (given?.wait === undefined) return params
+  const wait = Math.max(0, Math.min(given.wait, WAIT_SECONDS_MAX - Math.ceil(elapsedMs / 1_000)))
+  return { ...params, arguments: { ...given, wait } }
+}
+
 interface Patience {
+  readonly ms: number
   readonly turn: Turn
   readonly repeatable: boolean
   readonly clock: Invocation['clock']
 }
 
-async function patiently(ask: () => Promise<RpcAnswer>, { turn, repeatable, clock }: Patience): Promise<RpcAnswer> {
-  const until = clock.elapsed() + PATIENCE_MS
+async function patiently(ask: () => Promise<RpcAnswer>, { turn, repeatable, clock, ms }: Patience): Promise<RpcAnswer> {
+  const until = clock.elapsed() + ms
   for (let waitMs = AGAIN_FIRST_MS; ; waitMs = Math.min(waitMs * 2, AGAIN_LONGEST_MS)) {
     try {
       return await ask()
