@@ -210,6 +210,9 @@ export const LIMITS = {
   agentsPerTenantMax: 10_000,
   keysPerTenantMax: 10_000,
 
+  /** Rows of the audit that one request verifies. */
+  auditPageRowsMax: 1_000,
+
   // Running
   drainMs: 20_000,
   stopGraceMs: 5_000,

@@ -9,6 +9,7 @@ import { DRY, GATEWAY, YES } from './rows.ts'
 const REPAIR = 'Looking and mending:'
 
 const key = async () => import('./commands/key.ts')
+const audit = async () => import('./commands/audit.ts')
 const deliveries = async () => import('./commands/deliveries.ts')
 
 const KEYS: readonly CommandRow[] = [
@@ -62,12 +63,37 @@ const KEYS: readonly CommandRow[] = [
   },
 ]
 
+const LIMIT: OptionRow = ['--limit <n>', 'how many']
+
+const AUDIT: readonly CommandRow[] = [
+  {
+    path: 'audit list',
+    group: REPAIR,
+    about: 'who did what to what, newest first',
+    options: [
+      ['--actor <caller>', 'only what this caller did'],
+      ['--action <action>', 'only this, as agent.paused'],
+      ['--subject <id>', 'only what was done to this agent, key or task'],
+      LIMIT,
+    ],
+    examples: ['audit list --subject invoices'],
+    run: async () => (await audit()).list,
+  },
+  {
+    path: 'audit verify',
+    group: REPAIR,
+    about: 'check that nobody has changed, removed or moved what is in the audit',
+    options: [['--expect <n:hash>', 'what an earlier verification printed as Last: it must still be so']],
+    examples: ['audit verify'],
+    run: async () => (await audit()).verify,
+  },
+]
+
 const FILTER: readonly OptionRow[] = [
   ['--agent <name>', 'only those of this agent'],
   ['--task <id>', 'only those of this task'],
 ]
 const KIND: OptionRow = ['--kind <kind>', 'only a2a, mailbox, webhook or mcp']
-const LIMIT: OptionRow = ['--limit <n>', 'how many']
 
 const DELIVERIES: readonly CommandRow[] = [
   {
@@ -138,6 +164,7 @@ const DELIVERIES: readonly CommandRow[] = [
     examples: ['task explain ID'],
     run: async () => (await import('./commands/taskExplain.ts')).explain,
   },
+  ...AUDIT,
 ]
 
 /** The gateway's settings are its flags, from the one list in config.ts. */

@@ -74,6 +74,18 @@ export interface KeyRecord {
   readonly revokedAt?: string | null
 }
 
+/** `GET /v1/audit`. */
+export interface AuditRecord {
+  readonly id: string
+  readonly sequence?: number
+  readonly at?: string
+  readonly actor?: string
+  readonly action?: string
+  readonly subject?: string
+  readonly detail?: unknown
+  readonly hash?: string
+}
+
 /** `GET /v1/signing-keys`. */
 export interface SigningKeyRecord {
   readonly id: string

@@ -4,6 +4,7 @@ import type { Invocation } from './invocation.ts'
 import type { Cell, Style } from './output.ts'
 import type {
   AgentRecord,
+  AuditRecord,
   DeliveryRecord,
   KeyRecord,
   SigningKeyRecord,
@@ -131,6 +132,21 @@ export function keyTable(keys: readonly KeyRecord[], call: Invocation): void {
       at(key.createdAt),
       at(key.lastUsedAt),
       key.revokedAt ? { text: 'revoked', style: 'bad' } : 'active',
+    ]),
+  )
+}
+
+export function auditTable(notes: readonly AuditRecord[], call: Invocation): void {
+  const wide = call.out.format === 'wide'
+  call.out.table(
+    ['NO', 'AT', 'ACTOR', 'ACTION', 'SUBJECT', ...(wide ? ['DETAIL', 'HASH'] : [])],
+    notes.map(({ sequence, at, actor, action, subject, detail, hash }) => [
+      some(sequence),
+      moment(at, call.clock.now(), call.timeFormat),
+      some(actor),
+      some(action),
+      some(subject),
+      ...(wide ? [detail === undefined ? '–' : JSON.stringify(detail), some(hash)] : []),
     ]),
   )
 }

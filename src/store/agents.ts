@@ -1,7 +1,7 @@
 /** Agents: registered, changed, paused, removed. Each change is one statement, its audit note in it. */
 import type { AgentCard } from '../a2a/agentCard.ts'
 import { arrayLiteral } from './arrays.ts'
-import { type AuditNote, auditValues, insertAudit } from './audit.ts'
+import { type AuditNote, auditValues, noting } from './audit.ts'
 import { insertKey, keyValues, type NewKey } from './callers.ts'
 import type { Db, Statement } from './db.ts'
 
@@ -73,9 +73,7 @@ with made as (
   where (select count(*) from agents where tenant = $1) < $7::int
   on conflict (tenant, name) do nothing
   returning *
-), noted as (
-  ${insertAudit('made', 8)}
-), key as (
+), ${noting('made', 8)}, key as (
   ${insertKey('made where $13::text is not null', 13)}
 )
 select ${columnsOf('a')} from made a`,
@@ -111,9 +109,7 @@ with saved as (
       and a.registration -> 'signatures' is not distinct from $3::text::jsonb -> 'signatures' then a.card_fetched_at end
   where a.tenant = $1 and a.name = $2 and (a.owner = $6 or $7::boolean)
   returning a.*
-), noted as (
-  ${insertAudit('saved', 8)}
-)
+), ${noting('saved', 8)}
 select ${columnsOf('a')} from saved a`,
 }
 
@@ -135,9 +131,7 @@ const PAUSE: Statement = {
 with saved as (
   update agents a set paused_at = case when $3::boolean then coalesce(a.paused_at, now()) end, paused_reason = $4
   where a.tenant = $1 and a.name = $2 returning a.*
-), noted as (
-  ${insertAudit('saved', 5)}
-)
+), ${noting('saved', 5)}
 select ${columnsOf('a')} from saved a`,
 }
 
@@ -163,9 +157,7 @@ with gone as (
 ), keys as (
   update api_keys k set revoked_at = now() from gone g
   where k.tenant = g.tenant and k.caller = 'agent:' || g.name and k.kind = 'agent' and k.revoked_at is null
-), noted as (
-  ${insertAudit('gone', 4)}
-)
+), ${noting('gone', 4)}
 select name from gone`,
 }
 
@@ -182,9 +174,7 @@ const RELEASE: Statement = {
   text: `
 with freed as (
   update agents a set provisioned = false where a.tenant = $1 and a.provisioned and a.name <> all($2::text[]) returning a.tenant, a.name
-), noted as (
-  ${insertAudit('freed', 3)}
-)
+), ${noting('freed', 3)}
 select name from freed`,
 }
 

@@ -1,7 +1,7 @@
 /** API keys: by id, with the hash of the secret. The database's clock says what has expired (D9). */
 import type { Permit } from '../ports.ts'
 import { arrayLiteral } from './arrays.ts'
-import { type AuditNote, auditValues, insertAudit } from './audit.ts'
+import { type AuditNote, auditValues, noting } from './audit.ts'
 import type { Db, Statement } from './db.ts'
 
 export interface KeyRow {
@@ -80,9 +80,7 @@ with room as (
 ), made as (
   ${insertKey('room', 1)}
   returning *
-), noted as (
-  ${insertAudit('made', 13)}
-)
+), ${noting('made', 13)}
 select ${KEY_COLUMNS} from made`,
 }
 
@@ -135,9 +133,7 @@ const REVOKE: Statement = {
   text: `
 with gone as (
   update api_keys set revoked_at = now() where tenant = $1 and id = $2 and revoked_at is null returning *
-), noted as (
-  ${insertAudit('gone', 3)}
-)
+), ${noting('gone', 3)}
 select ${KEY_COLUMNS} from gone`,
 }
 /** undefined: there is no such key, or it was revoked before. */
@@ -176,10 +172,7 @@ with old as (
   select 1 where exists (select 1 from agents where tenant = $2 and name = substr($3::text, 7))
 ), gone as (
   update api_keys set revoked_at = now() where tenant = $2 and caller = $3 and kind = 'agent' and revoked_at is null and id <> $1 returning id
-), noted as (
-  insert into audit (tenant, id, actor, action, subject, detail)
-  select $2::text, $12::uuid, $13::text, $14::text, $15::text, $16::text::jsonb from old
-)
+), ${noting('(select $2::text as tenant from old)', 12)}
 ${insertKey('old', 1)} returning id`,
 }
 /**

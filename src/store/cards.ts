@@ -1,7 +1,7 @@
 /** Agents' own cards: taken, put aside until an operator approves them, or refused. Each change is one statement. */
 import type { AgentCard } from '../a2a/agentCard.ts'
 import { type AgentRow, columnsOf } from './agents.ts'
-import { type AuditNote, auditValues, insertAudit } from './audit.ts'
+import { type AuditNote, auditValues, noting } from './audit.ts'
 import type { Db, Statement, Value } from './db.ts'
 
 /** Whose card was fetched: the agent as it was when the fetch began. */
@@ -49,9 +49,7 @@ with saved as (
   update agents a set pending = $5::text::jsonb, card_problem = null
   where ${SAME_AGENT} and (a.pending is null or a.pending ->> 'change' <> $5::text::jsonb ->> 'change')
   returning a.*
-), noted as (
-  ${insertAudit('saved', 6)}
-)
+), ${noting('saved', 6)}
 select ${columnsOf('a')} from saved a`,
 }
 
@@ -73,9 +71,7 @@ with saved as (
     card_fetched_at = now(), modified_at = now()
   where a.tenant = $1 and a.name = $2 and a.pending ->> 'change' = $3
   returning a.*
-), noted as (
-  ${insertAudit('saved', 5)}
-)
+), ${noting('saved', 5)}
 select ${columnsOf('a')} from saved a`,
 }
 

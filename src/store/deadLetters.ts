@@ -1,6 +1,8 @@
 /** Dead letters: found, and given back to the queue. */
+
 import type { DestinationKind } from '../delivery.ts'
 import { LIMITS } from '../limits.ts'
+import { auditValues, noting } from './audit.ts'
 import type { Db, Statement } from './db.ts'
 
 export interface DeadLetter {
@@ -42,9 +44,7 @@ with again as (
 ), enabled as (
   update push_configs p set disabled_at = null, disabled_reason = null from again a
   where p.tenant = a.tenant and p.task_id = a.task_id and p.id = a.config_id
-), noted as (
-  insert into audit (tenant, id, actor, action, subject) select tenant, $4::uuid, $3, 'delivery.replayed', id::text from again
-)
+), ${noting('again', 3)}
 select id::text from again`,
 }
 
@@ -55,6 +55,8 @@ export interface ReplayOrder {
   readonly auditId: string
 }
 
+const noteOf = (subject: string, actor: string, id: string) => ({ id, actor, action: 'delivery.replayed', subject })
+
 /** false: it is not dead any more. */
 export const replayWebhook = async (db: Db, { tenant, id, by, auditId }: ReplayOrder): Promise<boolean> =>
-  (await db.query(REPLAY, [tenant, id, by, auditId])).length === 1
+  (await db.query(REPLAY, [tenant, id, ...auditValues(noteOf(id, by, auditId))])).length === 1

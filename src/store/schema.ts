@@ -6,7 +6,7 @@
  *          ├─ deliveries    what is owed to agents and webhooks; slim, settled in place
  *          ├─ push_configs  who wants to be told
  *          └─ submissions   idempotency: one row per key, kept as long as the task
- *   agents · lanes · api_keys · replicas · attempts · audit
+ *   agents · lanes · api_keys · replicas · attempts · audit · audit_heads
  */
 import { sql } from 'drizzle-orm'
 import {
@@ -269,7 +269,10 @@ export const secrets = pgTable('secrets', {
   createdAt: createdAt(),
 })
 
-/** Append-only: who did what to what. */
+/**
+ * Append-only: who did what to what. A tenant's rows are a chain: numbered from 1 without a gap, each with the hash of the
+ * one before (`prev`) and its own; `store/auditChain.ts` says of what.
+ */
 export const audit = pgTable(
   'audit',
   {
@@ -280,6 +283,22 @@ export const audit = pgTable(
     action: text('action').notNull(),
     subject: text('subject').notNull(),
     detail: jsonb('detail'),
+    seq: bigint('seq', { mode: 'number' }).notNull(),
+    prev: text('prev').notNull(),
+    hash: text('hash').notNull(),
   },
-  (t) => [primaryKey({ columns: [t.tenant, t.id] })],
+  (t) => [
+    primaryKey({ columns: [t.tenant, t.id] }),
+    // No fork, by the database itself.
+    uniqueIndex('audit_in_chain').on(t.tenant, t.seq),
+  ],
 )
+
+/** The last row of each chain: whoever writes the next one takes it from here, one after the other. */
+export const auditHeads = pgTable('audit_heads', {
+  tenant: text('tenant').primaryKey(),
+  seq: bigint('seq', { mode: 'number' }).notNull(),
+  at: instant('at').notNull(),
+  prev: text('prev').notNull(),
+  hash: text('hash').notNull(),
+})

@@ -1,5 +1,5 @@
 /** Secrets that all replicas share: the first to need one makes it. */
-import { type AuditNote, auditValues, insertAudit } from './audit.ts'
+import { type AuditNote, auditValues, noting } from './audit.ts'
 import type { Db, Statement } from './db.ts'
 
 const OFFER: Statement = {
@@ -30,9 +30,7 @@ const REPLACE: Statement = {
   text: `
 with saved as (
   update secrets set sealed = $3 where name = $1 and sealed = $2 returning $4::text as tenant
-), noted as (
-  ${insertAudit('saved', 5)}
-)
+), ${noting('saved', 5)}
 select tenant from saved`,
 }
 

@@ -43,6 +43,8 @@ const SAMPLES: Readonly<Record<string, readonly string[]>> = {
   'key revoke': ['k1', '--yes'],
   'key signing': [],
   'key rotate-signing': ['--grace', '1h'],
+  'audit list': ['--actor', 'operator'],
+  'audit verify': [],
   'dlq list': [],
   'dlq show': [DELIVERY],
   'dlq replay': [DELIVERY],
@@ -145,4 +147,19 @@ test('what a command needs can come from a file', async () => {
   const { code, stdout } = await runCli(['send', 'hello', 'there'], { cwd })
   expect(code).toBe(0)
   expect(stdout).toMatch(/^Artifact: reply\nText:\nhello there\n\n/m)
+})
+
+test('audit verify walks on until the end, and fails where the chain is broken', async () => {
+  const path = 'GET /v1/audit/verify'
+  const hash = 'a'.repeat(64)
+  gateway.once(path, 200, { ok: true, checked: 1_000, last: { sequence: 1_000, hash }, next: 1_000 })
+  const whole = await runCli(['audit', 'verify', '-o', 'json', '--expect', `7:${hash}`], { env: env() })
+  expect(whole.code).toBe(0)
+  expect(JSON.parse(whole.stdout)).toEqual({ ok: true, checked: 1_001, last: { sequence: 1, hash: '0f' } })
+  const broken = { sequence: 8, fault: 'changed', reason: 'what it says is not what was written' }
+  gateway.once(path, 200, { ok: false, checked: 7, last: { sequence: 7, hash }, broken })
+  const told = await runCli(['audit', 'verify'], { env: env() })
+  expect(told.code).toBe(1)
+  expect(told.stdout).toMatch(/broken[\s\S]*8[\s\S]*what it says is not what was written/)
+  expect((await runCli(['audit', 'verify', '--expect', '7'], { env: env() })).code).toBe(2)
 })

@@ -91,6 +91,8 @@ const CANNED: Readonly<Record<string, unknown>> = {
   'POST /v1/agents/echo/rotate-key': { name: 'echo', token: 'wp_x' },
   'POST /v1/keys': { id: 'k1', key: 'wp_k1_secret', name: 'cli', permits: ['send'] },
   'GET /v1/keys': { items: [{ id: 'k1', name: 'cli', permits: ['send'] }] },
+  'GET /v1/audit': { items: [{ id: 'a1', sequence: 1, actor: 'operator', action: 'key.created', subject: 'k1' }] },
+  'GET /v1/audit/verify': { ok: true, checked: 1, last: { sequence: 1, hash: '0f' } },
   'GET /v1/signing-keys': { items: [{ id: 's1', state: 'current' }] },
   'POST /v1/signing-keys/rotate': {
     items: [

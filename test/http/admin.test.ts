@@ -425,4 +425,32 @@ onBothDrivers('management', (db) => {
       { actor: 'operator', action: 'agent.registered', detail: { connector: 'mailbox' } },
     ])
   })
+
+  test('audit: the chain is verified page by page, and the first row that was tampered with is named', async () => {
+    await post('/v1/agents', { name: 'chained' })
+    const whole = await world.ask('/v1/audit/verify')
+    expect(whole.json).toMatchObject({ ok: true, checked: expect.any(Number), last: { hash: expect.any(String) } })
+    const { checked: rows, last } = whole.json
+    expect(last.sequence).toBe(rows)
+    const [newest] = (await world.ask('/v1/audit?limit=1')).json.items
+    expect({ sequence: newest.sequence, hash: newest.hash }).toEqual(last)
+    const first = await world.ask('/v1/audit/verify?limit=1')
+    expect(first.json).toMatchObject({ ok: true, checked: 1, next: 1 })
+    const rest = await world.ask(`/v1/audit/verify?after=1&expect=${last.sequence}:${last.hash}`)
+    expect(rest.json).toEqual({ ok: true, checked: rows - 1, last })
+    const other = await world.ask(`/v1/audit/verify?expect=${last.sequence}:${'0'.repeat(64)}`)
+    expect(other.json).toMatchObject({ ok: false, broken: { sequence: rows, fault: 'unexpected' } })
+    for (const query of ['after=-1', 'after=x', 'limit=0', 'limit=1001', 'expect=5', 'expect=0:00', 'other=1'])
+      expect((await world.ask(`/v1/audit/verify?${query}`)).status, query).toBe(400)
+    const text = `update audit set actor = actor || 'x' where tenant = 'default' and seq = 2`
+    await db().query({ name: 'tamper', text, write: true }, [])
+    const found = await world.ask('/v1/audit/verify')
+    expect(found.json).toMatchObject({ ok: false, checked: 1, last: { sequence: 1 } })
+    expect(found.json.broken).toEqual({
+      sequence: 2,
+      id: expect.any(String),
+      fault: 'changed',
+      reason: 'what it says is not what was written',
+    })
+  })
 })

@@ -37,6 +37,7 @@ const ROUTES = [
   ['GET', '/v1/webhooks'],
   ['GET', '/v1/webhooks/attempts'],
   ['GET', '/v1/audit'],
+  ['GET', '/v1/audit/verify'],
 ] as [string, string][]
 
 test.each(ROUTES)('%s %s needs a key, and says how', async (method, path) => {
@@ -57,7 +58,7 @@ test.each(ROUTES)('%s %s needs a key, and says how', async (method, path) => {
 
 test('what is an operator’s is refused to others by name of the permit', async () => {
   const { json } = await world.ask('/v1/keys', { method: 'POST', body: { permits: ['read'] } })
-  for (const path of ['/v1/keys', '/v1/audit', '/v1/deliveries'])
+  for (const path of ['/v1/keys', '/v1/audit', '/v1/audit/verify', '/v1/deliveries'])
     expect(await world.ask(path, { key: json.key })).toMatchObject({
       status: 403,
       json: { code: 'PERMISSION_DENIED', detail: 'this needs the permit "operator"' },
