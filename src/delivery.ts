@@ -47,6 +47,8 @@ export type Verdict =
       code: RefusalCode
       retry: boolean
       retryAfterMs?: number
+      /** It is another replica's to deliver: this one does not look for it sooner than any other. */
+      elsewhere?: true
     }
   /** The request may have been acted upon: connection lost after it was sent, time-out, garbage half way. */
   | { kind: 'unknown'; reason: string /** Default: DELIVERY_UNKNOWN. */; code?: UnknownCode }

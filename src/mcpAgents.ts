@@ -4,6 +4,7 @@ import type { Ground } from './ground.ts'
 import type { Egress } from './platform/egress.ts'
 import type { Service } from './platform/service.ts'
 import type { AgentTarget, CheckMessage, FetchCard, Peer } from './ports.ts'
+import { readTotals } from './store/queues.ts'
 import { VERSION } from './version.ts'
 import type { McpPeer } from './wire/bridges/mcp/outbound/peer.ts'
 
@@ -14,7 +15,7 @@ export interface McpAgents extends Service {
 }
 
 export function buildMcpAgents(
-  { clock, limits, signals }: Ground,
+  { db, clock, limits, signals }: Ground,
   { egress, peer, fetchCard }: { egress: Egress; peer: Peer; fetchCard: FetchCard },
 ): McpAgents {
   let loading: Promise<McpPeer> | undefined
@@ -23,6 +24,7 @@ export function buildMcpAgents(
     return createMcpPeer({
       ...{ egress, clock, limits, environment },
       version: VERSION,
+      others: async () => (await readTotals(db, 'default')).replicas > 1,
       toolsChanged: ({ tenant, name }) => signals.emit('agent.toolsChanged', { tenant, agent: name }),
       onEnded: ({ name }, lastWords) =>
         signals.emit('service.failed', {

@@ -1,6 +1,7 @@
 /** What holds for MCP servers as for all agents: who may register them, what they are shown, what happens when they are away. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Task } from '../../src/a2a/tasks.ts'
+import { openServer } from '../support/databases.ts'
 import { anMcpServer, FORMS, type McpFixture } from '../support/mcpServers.ts'
 import { aMessage, aWorld, type World } from '../support/world.ts'
 
@@ -90,6 +91,28 @@ test('a program that does not start is an agent that is away', async () => {
   const task = await call('broken', 'anything', {}, { returnImmediately: true })
   await world.next('lane.closed', ({ destination }) => destination === 'agent:broken').catch(() => {})
   expect((await world.client('broken').get(task.id)).status.state).toBe('TASK_STATE_SUBMITTED')
+})
+
+test('with two gateways the answer finds the one that holds the call', async () => {
+  const database = await openServer()
+  const fixture = await server('stdio modern')
+  const options = {
+    databaseUrl: await database.create(),
+    cards: { pair: { connector: fixture.connector, backoff: { firstMs: 10, longestMs: 100 } } },
+  }
+  const pair = [await aWorld(options), await aWorld(options)] as const
+  const send = async (at: World, parts: object[], taskId?: string): Promise<Task> => {
+    const message = aMessage('', { parts, ...(taskId && { taskId }) })
+    return (await at.client('pair').rpc('SendMessage', { message })).result.task
+  }
+  for (const what of ['a', 'b', 'c', 'd']) {
+    const asked = await send(pair[0], [{ data: { tool: 'asks', arguments: { what } } }])
+    expect(asked.status.state).toBe('TASK_STATE_INPUT_REQUIRED')
+    const done = await send(pair[1], [{ data: { color: 'red' } }], asked.id)
+    expect([done.status.state, textOf(done)]).toEqual(['TASK_STATE_COMPLETED', `${what}: accept red`])
+  }
+  await Promise.all(pair.map((one) => one.stop()))
+  await database.stop()
 })
 
 describe.each(FORMS.filter((form) => form.startsWith('http')))('over %s', (form) => {

@@ -132,6 +132,13 @@ describe.each(FORMS)('an MCP server over %s', (form) => {
     expect(partsOf(await send([{ text: 'decline' }], { taskId: declined.id }))).toEqual([{ text: 'hat: decline' }])
   })
 
+  test('a question by URL is for a person: AUTH_REQUIRED, with the address', async () => {
+    const asked = await call('visits')
+    expect(stateOf(asked)).toBe('TASK_STATE_AUTH_REQUIRED')
+    expect(asked.status.message?.parts).toEqual([{ text: 'Please sign in' }, { url: 'https://login.example.test/x' }])
+    expect(partsOf(await send([{ text: 'done' }], { taskId: asked.id }))).toEqual([{ text: 'signed in: accept' }])
+  })
+
   test('a running tool is canceled, and hears of it', async () => {
     const { id } = await call('hold', { key: 'c' }, { configuration: now })
     await world

@@ -99,6 +99,14 @@ function build() {
     const { action, content } = known ?? (await mcpReq.elicitInput({ message, requestedSchema: FORM }))
     return text(`${what}: ${action} ${content?.color ?? ''}`.trim())
   })
+  tool('visits', { inputSchema: z.object({}) }, async (_, { mcpReq }) => {
+    const asked = { message: 'Please sign in', url: 'https://login.example.test/x', elicitationId: 'e-1' }
+    const known = mcpReq.inputResponses?.visit
+    const modern = mcpReq.envelope?.['io.modelcontextprotocol/protocolVersion'] !== undefined
+    if (modern && !known) return inputRequired({ inputRequests: { visit: inputRequired.elicitUrl(asked) } })
+    const { action } = known ?? (await mcpReq.elicitInput({ mode: 'url', ...asked }))
+    return text(`signed in: ${action}`)
+  })
   tool('more', { inputSchema: z.object({}), ...reads }, () => {
     tool('added', { inputSchema: z.object({}), ...reads }, () => text('I am new'))
     return text('one more')

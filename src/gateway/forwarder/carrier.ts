@@ -96,7 +96,7 @@ export function createCarrier(forwarder: ForwarderTools, stopping: AbortSignal):
       outcome: outcome.kind,
       health: healthOf(verdict),
       ...(reason && { reason }),
-      ...(waitMs !== undefined && { waitMs }),
+      ...(waitMs !== undefined && !isElsewhere(verdict) && { waitMs }),
     }
   }
 
@@ -166,6 +166,8 @@ export function createCarrier(forwarder: ForwarderTools, stopping: AbortSignal):
 }
 
 /** What an attempt says about the destination, beyond the one delivery. */
+const isElsewhere = (verdict: Verdict | undefined): boolean => verdict?.kind === 'refused' && verdict.elsewhere === true
+
 function healthOf(verdict: Verdict | undefined): LaneResult['health'] {
   if (!verdict) return undefined
   if (verdict.kind === 'accepted') return 'good'

@@ -32,6 +32,16 @@ const ACCEPTED: Verdict = { kind: 'accepted' }
 const UNKNOWN = 'OUTCOME_UNKNOWN'
 const unknown = (reason: string): Verdict => ({ kind: 'unknown', code: UNKNOWN, reason: `${UNKNOWN}: ${reason}` })
 
+/** With several replicas an answer may come to one that does not hold the call: it is put back for the others. */
+const ELSEWHERE_TRIES = 8
+const ELSEWHERE: Verdict = {
+  kind: 'refused',
+  code: 'REJECTED',
+  reason: 'another replica may hold the call that asked',
+  retry: true,
+  elsewhere: true,
+}
+
 type Call = Extract<Choice, { kind: 'call' }>
 
 interface Beginning {
@@ -91,8 +101,13 @@ function createOpen({ limits }: SessionsTools, sessions: McpSessions, runs: Map<
   }
 }
 
-export function createMcpPeer(tools: SessionsTools): McpPeer {
-  const { limits } = tools
+export interface McpPeerTools extends SessionsTools {
+  /** Whether other replicas run beside this one. */
+  readonly others: () => Promise<boolean>
+}
+
+export function createMcpPeer(tools: McpPeerTools): McpPeer {
+  const { limits, others } = tools
   const sessions = createSessions(tools)
   const runs = new Map<string, Run>()
   const open = createOpen(tools, sessions, runs)
@@ -108,6 +123,7 @@ export function createMcpPeer(tools: SessionsTools): McpPeer {
         run.reply(request.message, request.idempotencyKey)
         return carry(runs, target, run, sink, signal)
       }
+      if (request.attempt <= ELSEWHERE_TRIES && (await others())) return ELSEWHERE
       const lost = failureOf({ taskId }, UNKNOWN, 'the call that asked has ended with the process that held it')
       return (await given(lost, sink)) ? ACCEPTED : STOPPED
     },
