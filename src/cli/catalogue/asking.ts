@@ -87,10 +87,10 @@ export const ASKING = {
     'waypost card get -a @echo',
   ),
   WAYPOST_ERR_RATE_LIMITED: page(
-    'too many requests, or too many failed sign-ins',
-    'the request was not taken',
-    'wait as long as Retry-After says',
-    'waypost status',
+    'more requests than this caller, key or tenant may make, too many open streams, or too many failed sign-ins',
+    'the request was not taken, nothing is stored',
+    'wait as long as Retry-After says; an operator can give a key a rate of its own, or change WAYPOST_SEND_RATE',
+    'waypost key create NAME --rate 50/200',
   ),
   WAYPOST_ERR_CONFLICT: page(
     'it exists already and is not yours, or it changed meanwhile',
