@@ -8,7 +8,14 @@ export const WORK: readonly CommandRow[] = [
     group: 'Gateway:',
     about: 'run a command as an agent: text on stdin, result on stdout, progress on stderr, exit 0, 64, 75 or other',
     options: [
-      ['--mode <mode>', 'exec: a process for each message; lines: one process, JSON lines (default: exec)'],
+      [
+        '--mode <mode>',
+        'exec: a process for each message; lines: one, JSON lines; acp: a coding agent (default: exec)',
+      ],
+      [
+        '--permit <kinds>',
+        'acp: what it may do, with commas: read, edit, execute, …, all (default: nothing that it asks for)',
+      ],
       ['--concurrency <n>', 'tasks side by side (default: 1)'],
       ['--sandbox-env <names>', 'only these variables reach the command, with commas (default: all but ours)'],
       ['--cwd <folder>', 'where it runs (default: here)'],

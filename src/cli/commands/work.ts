@@ -7,6 +7,7 @@ import { problem } from '../client.ts'
 import { childEnvironment, pickedEnvironment } from '../credentials.ts'
 import { usage } from '../errors.ts'
 import type { Invocation, Run } from '../invocation.ts'
+import { acpWork } from '../runner/acp.ts'
 import { findProgram } from '../runner/child.ts'
 import { execWork } from '../runner/exec.ts'
 import { linesWork } from '../runner/lines.ts'
@@ -21,7 +22,7 @@ export const workCommand: Run = async (call) => {
   if (name === '') throw usage(`${call.args[0]} cannot be an agent's name`, 'letters, digits, - _ and .')
   const concurrency = whole(call, 'concurrency', 1, 64)
   const settings = runnerSettings(name, call)
-  const { work: perform, close } = runnerFor(call.option('mode') ?? 'exec', settings)
+  const { work: perform, close } = runnerFor(call.option('mode') ?? 'exec', settings, call)
   const token = agentToken(name, call)
   const worker = workerName(name, call)
   // The terminal has gone: as if told to stop, or the command would go on alone.
@@ -70,12 +71,17 @@ const registration = (call: Invocation, maxInflight: number) => ({
   ...(call.option('description') && { description: call.option('description') }),
 })
 
-function runnerFor(mode: string, settings: RunnerSettings): { work: DoWork; close: () => Promise<void> } {
+function runnerFor(
+  mode: string,
+  settings: RunnerSettings,
+  call: Invocation,
+): { work: DoWork; close: () => Promise<void> } {
   if (mode === 'exec') return { work: execWork(settings), close: async () => {} }
   if (mode === 'lines') return linesWork(settings)
+  if (mode === 'acp') return acpWork(settings, new Set((call.option('permit') ?? '').split(',')))
   throw usage(
     `--mode: there is no mode ${mode}`,
-    'exec (a process for each message) or lines (one process, JSON lines)',
+    'exec (a process for each message), lines (one process, JSON lines) or acp (Agent Client Protocol)',
   )
 }
 
