@@ -15,7 +15,7 @@ const aborted = (job) =>
   })
 
 const DOES = {
-  upper: (job, text) => text.toUpperCase(),
+  upper: (_job, text) => text.toUpperCase(),
   nothing: () => undefined,
   parts: () => [{ data: { n: 1 } }],
   artifacts: () => ({
