@@ -2,12 +2,12 @@
  * Which tool a message means, and with what arguments. Said, never guessed: a data part `{tool, arguments}`; or a skill in
  * the metadata with a data part, or with a text where the tool takes exactly one. Else the caller is asked.
  */
-import { AjvJsonSchemaValidator } from '@modelcontextprotocol/client/validators/ajv'
 import type { FieldViolation } from '../../../../a2a/errors.ts'
 import type { Part } from '../../../../a2a/parts.ts'
 import type { Message } from '../../../../a2a/tasks.ts'
 import { EXTENSION_URI } from '../../../../delivery.ts'
 import type { CheckMessage } from '../../../../ports.ts'
+import { misfit } from './schemas.ts'
 import { type CardTool, toolsOn } from './tools.ts'
 
 type Metadata = Readonly<Record<string, unknown>> | undefined
@@ -66,36 +66,6 @@ function withSkill(tool: CardTool, parts: readonly Part[]): Choice {
     only !== undefined && more.length === 0 && (properties?.[only] as { type?: unknown } | undefined)?.type === 'string'
   if (takesText && text !== '') return checked(tool, { [only]: text }, 'message.parts')
   return wrong('message.parts', `the tool ${tool.name} needs a data part with its arguments`)
-}
-
-const validator = new AjvJsonSchemaValidator()
-const VALIDATORS_MAX = 1_000
-/** By the schema's text: compiling costs more than a call. */
-const compiled = new Map<string, (value: unknown) => string | undefined>()
-
-/** What is wrong with a value, by a JSON Schema; undefined: nothing, or the schema is of no use. */
-export function misfit(schema: Arguments, value: unknown): string | undefined {
-  const key = JSON.stringify(schema)
-  let check = compiled.get(key)
-  if (!check) {
-    check = compile(schema)
-    if (compiled.size >= VALIDATORS_MAX) compiled.clear()
-    compiled.set(key, check)
-  }
-  return check(value)
-}
-
-function compile(schema: Arguments): (value: unknown) => string | undefined {
-  try {
-    const validate = validator.getValidator(schema)
-    return (value) => {
-      const result = validate(value)
-      return result.valid ? undefined : (result.errorMessage ?? 'does not fit the schema').slice(0, 256)
-    }
-  } catch {
-    // The server will judge by itself what its schema means.
-    return () => undefined
-  }
 }
 
 function checked(tool: CardTool, given: Arguments, field: string): Choice {

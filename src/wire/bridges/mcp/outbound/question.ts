@@ -1,8 +1,8 @@
 /** A server asks back while a tool runs: as a question of the task, and the sender's answer as the server wants it. */
 import type { StreamResponse } from '../../../../a2a/events.ts'
 import type { Message } from '../../../../a2a/tasks.ts'
-import { misfit } from './choose.ts'
 import { type CallIds, statusOf } from './content.ts'
+import { misfit } from './schemas.ts'
 
 /** `elicitation/create`. */
 export interface Elicitation {

@@ -10,6 +10,7 @@ import { CALL_KEY } from './egressFetch.ts'
 import { createOwners } from './owner.ts'
 import type { Elicitation, ElicitationAnswer } from './question.ts'
 import type { Run } from './run.ts'
+import { schemaValidator } from './schemas.ts'
 import type { ServerFacts, ServerTool } from './tools.ts'
 import { type TransportTools, transportTo } from './transport.ts'
 
@@ -111,6 +112,7 @@ function newClient(target: AgentTarget, { limits, version, toolsChanged }: Sessi
       capabilities: { elicitation: { form: {}, url: {} } },
       versionNegotiation: { mode: 'auto', probe: { timeoutMs: limits.mcpProbeMs } },
       inputRequired: { autoFulfill: false },
+      jsonSchemaValidator: schemaValidator as never,
       listChanged: { tools: { autoRefresh: false, onChanged: () => toolsChanged(target) } },
     },
   )
