@@ -107,7 +107,7 @@ with change as materialized (
   from head cross join said cross join generate_series(1, events) n
 ), owed as (
   insert into deliveries (tenant, id, kind, destination, ordering_key, position, task_id, seq, config_id, state, expires_at)
-  select h.tenant, (substr(h.seed::text, 1, 24) || substr(md5(p.id || ' ' || n), 1, 12))::uuid, 'webhook', p.destination,
+  select h.tenant, (substr(h.seed::text, 1, 24) || substr(md5(h.seed::text || ' ' || p.id || ' ' || n), 1, 12))::uuid, 'webhook', p.destination,
     h.id::text || '/' || p.id, h.last_seq - h.events + n, h.id, h.last_seq - h.events + n, p.id, 0, now() + make_interval(secs => $21::int)
   from head h join push_configs p on p.tenant = h.tenant and p.task_id = h.id cross join generate_series(1, h.events) n
   where h.has_push and p.disabled_at is null
@@ -168,7 +168,8 @@ export function createAppend(db: Db, options: AppendOptions): Batch<TaskChange, 
         arrayLiteral(rows.map((row) => row.events.length)),
         arrayLiteral(rows.map((row) => row.expectedSeq ?? null)),
         arrayLiteral(rows.map((row) => row.receipt ?? null)),
-        // What the ids of the webhooks owed begin with.
+        // What the ids of the webhooks owed begin with. All of it goes into their end as well: of two replicas in one
+        // millisecond only chance tells their ids apart, and receivers call their configs alike.
         arrayLiteral(rows.map(() => options.newId())),
         ...columns(flat, ['kind']),
         joinJson(flat.map(({ body }) => body)),

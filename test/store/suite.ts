@@ -240,6 +240,20 @@ export function storeSuite(driver: string, open: () => Promise<{ db: Db; close: 
       expect(await append(aChange(leased!))).toEqual({ kind: 'lease lost' })
     })
 
+    test('what two replicas owe in one millisecond, to configs of one name, are two webhooks', async () => {
+      const begun = uuidv7().slice(0, -8)
+      const replica = (end: string) =>
+        createAppend(db, { webhookAgeSeconds: 60, newId: () => `${begun}${end}`, onOwed: () => {} })
+      for (const end of ['00000001', '00000002']) {
+        await openTask({ agent: 'twins', config: CONFIG('p', 'webhook:twins') })
+        const [leased] = await take('twins')
+        expect(await replica(end).submit(aChange(leased!))).toMatchObject({ kind: 'appended' })
+      }
+      expect(
+        await claim(db, { tenant: 't', destination: 'webhook:twins', watermark: 0, count: 9, owner }),
+      ).toHaveLength(2)
+    })
+
     test('each event owes its webhook, in the same statement, and they are carried in order', async () => {
       await openTask({ agent: 'push', config: CONFIG('c1', 'webhook:sink') })
       const [leased] = await take('push')
