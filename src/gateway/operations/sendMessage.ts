@@ -43,7 +43,7 @@ export async function sendStreamingMessage(
   call: AgentCall,
   tools: OperationTools,
 ): Promise<EventStream> {
-  checkStreams(call, tools)
+  checkStreams(tools)
   const opened = await accept(params, call, tools)
   const { tenant, id: taskId } = opened
   const streamTools = { hub: tools.hub, clock: tools.clock, draining: tools.draining, loneMessage }
@@ -90,7 +90,7 @@ export function snapshotEntry(task: Task, sequence: number): StreamEntry {
 }
 
 /** Streams that one process keeps open have a bound; so do those of one task. */
-export function checkStreams(_call: AgentCall, { hub }: OperationTools, taskId?: string): void {
+export function checkStreams({ hub }: OperationTools, taskId?: string): void {
   const full =
     hub.count() >= LIMITS.streamsMax + LIMITS.blockingWaitersMax ||
     (taskId !== undefined && hub.count(taskId) >= LIMITS.streamsPerTaskMax)

@@ -16,7 +16,7 @@ export async function subscribeToTask(
   tools: OperationTools,
 ): Promise<EventStream> {
   const head = await ownTask(id, call, tools)
-  checkStreams(call, tools, head.id)
+  checkStreams(tools, head.id)
   const { tenant, id: taskId, lastSeq } = head
   const seen = call.lastEventId
   const resumes = seen !== undefined && seen >= 1 && seen <= lastSeq
