@@ -211,6 +211,12 @@ export const SETTINGS = {
     z.enum(['1.0.0']).optional(),
     'answer as that patch version did (media type, status codes), for old kits',
   ),
+  failpoints: setting(
+    'WAYPOST_FAILPOINTS',
+    'failpoints',
+    z.string().max(2_000).optional(),
+    'for tests only: where this process dies, stops, stalls or fails, as in `*=kill@7`; refused with NODE_ENV=production',
+  ),
 } as const
 
 export type SettingName = keyof typeof SETTINGS
@@ -271,6 +277,10 @@ export function readConfig({
   }
   const config = { ...(values as unknown as Settings), sources: sources as Config['sources'] }
   if (problems.length === 0) problems.push(...contradictions(config))
+  if (config.failpoints && env.NODE_ENV === 'production') {
+    const problem = 'failpoints end this process on purpose and are for tests; unset it, or unset NODE_ENV=production'
+    problems.push({ setting: SETTINGS.failpoints.env, problem })
+  }
   if (problems.length > 0) throw new ConfigError(problems)
   return Object.freeze(config)
 }

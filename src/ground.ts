@@ -5,6 +5,7 @@ import type { HappeningSignals, Happenings } from './happenings.ts'
 import { LIMITS, type Limits } from './limits.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
 import type { EgressOptions } from './platform/egress.ts'
+import { armFailpoints } from './platform/failpoints.ts'
 import { createSeal, type Seal } from './platform/seal.ts'
 import type { LoopTools } from './platform/service.ts'
 import { createSignals } from './platform/signals.ts'
@@ -12,6 +13,7 @@ import { readSecrets, type Secrets } from './secrets.ts'
 import type { Db } from './store/db.ts'
 import { openEmbedded } from './store/drivers/pglite.ts'
 import { openPostgres } from './store/drivers/postgres.ts'
+import { withFailpoints } from './store/failing.ts'
 import { migrateUp, onPostgres, readMigrations } from './store/migrate.ts'
 
 /** What a test or a bench may want otherwise. */
@@ -51,11 +53,13 @@ async function openStore(config: Config, signals: HappeningSignals): Promise<Db>
 }
 
 export async function layGround(config: Config, overrides: Overrides): Promise<Ground> {
+  armFailpoints(config.failpoints)
   const signals = createSignals<Happenings>()
   overrides.onSignals?.(signals)
   const limits: Limits = { ...LIMITS, ...overrides.limits }
   const secrets = readSecrets(config)
-  const db = await openStore(config, signals)
+  const store = await openStore(config, signals)
+  const db = config.failpoints ? withFailpoints(store) : store
   await db.ping()
   const draining = new AbortController()
   // Each open stream listens to it: thousands are no leak.

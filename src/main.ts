@@ -26,6 +26,7 @@ import { createMetrics, type Metrics } from './http/metrics.ts'
 import { problem, traceIdOf, writeProblem } from './http/problem.ts'
 import type { Limits } from './limits.ts'
 import { buildGrpc } from './listeners.ts'
+import { failpoint } from './platform/failpoints.ts'
 import { listen } from './platform/listen.ts'
 import type { Service } from './platform/service.ts'
 import type { Caller, Execute } from './ports.ts'
@@ -89,14 +90,17 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     throw error
   }
   await queue.hints.listen(queue.hub.look)
+  failpoint('ready')
 
   let stopped: Promise<void> | undefined
   async function stop(): Promise<void> {
     ground.draining.abort()
     queue.forwarder.drain()
+    failpoint('drain.begun')
     server.close()
     server.closeIdleConnections()
     for (const service of [...services].reverse()) await service.stop()
+    failpoint('drain.released')
     server.closeAllConnections()
     metrics.close()
     await outward.egress.close()

@@ -9,6 +9,7 @@ import type { Agents } from '../gateway/agents/registry.ts'
 import type { ApiKeys } from '../gateway/callers/apiKeys.ts'
 import type { HappeningSignals } from '../happenings.ts'
 import type { Clock } from '../platform/clock.ts'
+import { failpoint } from '../platform/failpoints.ts'
 import type { Authenticate, PresentCard } from '../ports.ts'
 import type { Db } from '../store/db.ts'
 import { ClientGone } from '../wire/bindings/body.ts'
@@ -90,6 +91,7 @@ function assemble(tools: FaceTools): Face {
     const began = clock.elapsed()
     context.set('traceId', traceIdOf(context.env.incoming))
     await next()
+    if (failpoint('face.reply')) context.env.outgoing.destroy()
     const method = context.req.method === 'HEAD' ? 'GET' : context.req.method
     const route = known.find((route) => route.method === method && route.pattern.test(context.req.path))
     const operation = route ? `${route.method} ${route.path}` : 'other'

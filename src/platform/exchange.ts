@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import type { Dispatcher, Pool } from 'undici'
 import { onAbort } from './aborts.ts'
+import { failpoint, failpointsOn } from './failpoints.ts'
 import { type EgressFailure, failureOf, LEFT } from './failure.ts'
 
 export type { EgressFailure } from './failure.ts'
@@ -118,12 +119,19 @@ class Course implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.controller = controller
     // Stopped while it waited for a connection: nothing of it goes out.
-    if (this.failure) controller.abort(STOPPED)
-    else this.sent = true
+    if (this.failure) {
+      controller.abort(STOPPED)
+      return
+    }
+    failpoint('egress.connected')
+    this.sent = true
+    // The request is written in this turn of the loop.
+    if (failpointsOn) setImmediate(() => failpoint('egress.sent'))
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200 || this.failure) return
+    failpoint('egress.answered')
     clearTimeout(this.silence)
     this.status = status
     this.headers = headersOf(headers)

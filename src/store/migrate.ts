@@ -9,6 +9,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
 import postgres from 'postgres'
+import { failpoint } from '../platform/failpoints.ts'
 
 export interface MigrationFile {
   readonly name: string
@@ -85,8 +86,10 @@ export async function migrateUp(
     await connection.run(TABLE)
     const { pending } = await migrationStatus(connection, files)
     for (const file of files.filter(({ name }) => pending.includes(name))) {
+      failpoint('migration.before')
       const note = `insert into waypost_migrations (name, sha256) values ('${file.name}', '${file.sha256}')`
       await connection.run(`${file.text.replaceAll('--> statement-breakpoint', '')};\n${note}`)
+      failpoint('migration.after')
     }
     // A plan made on a table without statistics is kept by prepared statements, and can be a scan.
     if (pending.length > 0) await connection.run('analyze')

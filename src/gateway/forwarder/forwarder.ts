@@ -8,6 +8,7 @@
  */
 import { setMaxListeners } from 'node:events'
 import { LIMITS } from '../../limits.ts'
+import { failpoint } from '../../platform/failpoints.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import { loop, type Service } from '../../platform/service.ts'
 import { claim, dueLanes, type Leased } from '../../store/deliveries.ts'
@@ -118,6 +119,7 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
   }
 
   function start(lane: Lane, ready: Ready): void {
+    failpoint(lane.kind === 'webhook' ? 'webhook.begun' : 'forward.begun')
     lane.inFlight++
     lane.unsettled++
     running++

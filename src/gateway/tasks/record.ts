@@ -8,6 +8,7 @@ import { isTerminal, type Message, type TaskState } from '../../a2a/tasks.ts'
 import type { DeliveryState } from '../../delivery.ts'
 import type { HappeningSignals } from '../../happenings.ts'
 import type { Clock } from '../../platform/clock.ts'
+import { failpoint } from '../../platform/failpoints.ts'
 import type { StreamEntry } from '../../ports.ts'
 import type { Batch } from '../../store/batch.ts'
 import type { Db } from '../../store/db.ts'
@@ -66,6 +67,7 @@ export function createRecord({ db, clock, append, now, signals, publish }: Recor
         ? await write()
         : await writeSurely({ db, clock }, { tenant, taskId, after, bodies, write })
     if (written.kind !== 'appended') return written
+    failpoint('record.wake')
     const first = written.lastSeq - change.events.length + 1
     const entries = change.events.map(({ event }, at) => {
       const state = stateIn(event)

@@ -4,6 +4,7 @@ import type { A2AError } from '../../a2a/errors.ts'
 import type { HappeningSignals } from '../../happenings.ts'
 import type { Limits } from '../../limits.ts'
 import type { Clock } from '../../platform/clock.ts'
+import { failpoint } from '../../platform/failpoints.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import type { Binding } from '../../ports.ts'
 import type { VersionCodec } from '../versions/codec.ts'
@@ -77,6 +78,7 @@ export function sendText(exchange: Exchange, status: number, type: string, text:
   if (extra) for (const name of Object.keys(extra)) headers.push(name, String(extra[name]))
   if (exchange.activated.length > 0) headers.push('A2A-Extensions', exchange.activated.join(', '))
   if (exchange.tools.draining()) headers.push('Connection', 'close')
+  if (failpoint('reply')) return void exchange.response.destroy()
   exchange.response.writeHead(status, headers)
   exchange.response.end(text)
 }

@@ -5,6 +5,7 @@
 import type { ServerResponse } from 'node:http'
 import { A2AError } from '../../a2a/errors.ts'
 import type { Limits } from '../../limits.ts'
+import { failpoint, failpointsOn } from '../../platform/failpoints.ts'
 import type { Binding, EventStream, StreamEnd, StreamEntry } from '../../ports.ts'
 import type { VersionCodec } from '../versions/codec.ts'
 import { type Exchange, type ExchangeTools, errorText, SECURITY_HEADERS, served, toA2AError } from './exchange.ts'
@@ -211,13 +212,22 @@ function frameOf(sequence: number, head: string, shared: Buffer): Buffer {
  */
 function give(reader: Reader, sequence: number, head: string, shared: Buffer, now: number): void {
   const { response } = reader
-  if (shared.length <= COPIED_BYTES_MAX) response.write(frameOf(sequence, head, shared))
+  if (failpointsOn) giveHalf(response, frameOf(sequence, head, shared))
+  else if (shared.length <= COPIED_BYTES_MAX) response.write(frameOf(sequence, head, shared))
   else {
     response.write(beginning(sequence, head))
     response.write(shared)
   }
   reader.given += head.length + shared.length
   reader.heardAt = now
+}
+
+/** A frame in two pieces, and between them the failpoint. */
+function giveHalf(response: ServerResponse, frame: Buffer): void {
+  const half = frame.length >> 1
+  response.write(frame.subarray(0, half))
+  if (failpoint('stream.half')) return void response.destroy()
+  response.write(frame.subarray(half))
 }
 
 /** One look at one reader: is it still taking what it is given, is it too old, has it heard from us? */
