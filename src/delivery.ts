@@ -16,6 +16,25 @@ export const EXTENSION_URI = 'urn:x-waypost:store-and-forward:1'
 export const DELIVERY_STATES = ['waiting', 'leased', 'done', 'dead', 'void', 'expired'] as const
 export type DeliveryState = (typeof DELIVERY_STATES)[number]
 
+/**
+ * What a message to an agent that collects is for; the database keeps the index, null is a task.
+ *
+ * task:   needs an answer.
+ * note:   for your information: `complete` says that it was read, and leaves no artifact.
+ * result: a task that this agent gave to another has ended, or asks something; it belongs to that task and is none itself.
+ * call:   its sender waits for somebody to answer at once.
+ * post:   said in a channel.
+ */
+export const MAIL_KINDS = ['task', 'note', 'result', 'call', 'post'] as const
+export type MailKind = (typeof MAIL_KINDS)[number]
+export const mailKind = (kind: MailKind): number => MAIL_KINDS.indexOf(kind)
+export const mailKindOf = (index: number): MailKind => MAIL_KINDS[index] ?? 'task'
+
+/** Priorities of what waits beside the four levels: looked at by who asks for it, and nobody is woken for it. */
+export const QUIET = 4
+/** Added to the level of what waits for its recipient's consent: no lease and no claim looks there. */
+export const HELD = 8
+
 /** The legal moves; the database's predicates obey the same table (DESIGN: a delivery's life). */
 export const MOVES: Record<DeliveryState, readonly DeliveryState[]> = {
   waiting: ['leased', 'void', 'expired'],

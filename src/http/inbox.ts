@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { z } from 'zod'
 import { A2AError } from '../a2a/errors.ts'
+import { MAIL_KINDS, type MailKind, mailKind, mailKindOf } from '../delivery.ts'
 import type { Agent } from '../gateway/agents/agent.ts'
 import { authorize } from '../gateway/callers/permits.ts'
 import type { Mailbox } from '../gateway/mailbox/mailbox.ts'
@@ -44,12 +45,20 @@ const FILTERS = {
   minPriority: level.optional(),
   contextId: z.string().min(1).max(256).optional(),
   from: z.string().min(1).max(256).optional(),
-  kind: z.enum(['task']).optional(),
+  label: z.string().min(1).max(64).optional(),
+  skill: z.string().min(1).max(256).optional(),
 }
+const kind = z.enum(MAIL_KINDS)
 const flag = z.enum(['', 'true', 'false', '1', '0']).transform((value) => value !== 'false' && value !== '0')
 const LIST = z.strictObject({
   state: z.enum(['waiting', 'leased']).optional(),
   ...FILTERS,
+  kind: z
+    .string()
+    .max(64)
+    .transform((words) => words.split(','))
+    .pipe(z.array(kind))
+    .optional(),
   urgent: flag.optional(),
   minPriority: z.union([z.coerce.number().int().min(0).max(9).transform(levelOf), level]).optional(),
   ...PAGE,
@@ -65,13 +74,16 @@ const leaseSchema = ({ leaseMax, leaseSecondsMin, leaseSecondsMax }: Limits) =>
       leaseSeconds: z.int().min(leaseSecondsMin).max(leaseSecondsMax).optional(),
       worker: z.string().min(1).max(128).optional(),
       reclaim: z.boolean().optional(),
-      skill: z.string().min(1).max(256).optional(),
       ...FILTERS,
+      kind: z.union([kind.transform((one) => [one]), z.array(kind).min(1).max(MAIL_KINDS.length)]).optional(),
     })
     .refine(({ reclaim, worker }) => !reclaim || worker !== undefined, {
       error: 'names the worker that reclaims',
       path: ['worker'],
     })
+
+const kindsIn = (kinds: readonly MailKind[] | undefined): number[] | null =>
+  kinds ? [...new Set(kinds)].map(mailKind).sort() : null
 
 const levelIn = ({ urgent, minPriority }: { urgent?: boolean | undefined; minPriority?: number | undefined }) =>
   urgent ? 0 : (minPriority ?? LEVELS.length - 1)
@@ -100,14 +112,18 @@ export function inboxRoutes(tools: InboxTools): Face {
   face.get('/v1/inbox', async (context) => {
     const agent = await who(context)
     const query = checked(LIST, context.req.query())
-    const { state = 'waiting', contextId, from, after } = query
-    const scope = ['inbox', agent.tenant, agent.name, state, query.urgent, contextId, from]
+    const { state = 'waiting', contextId, from, label, skill, after } = query
+    const kinds = kindsIn(query.kind)
+    const scope = ['inbox', agent.tenant, agent.name, state, query.urgent, contextId, from, kinds?.join(), label, skill]
     const page = pageOf<InboxCursor>({ ...query, cursor: query.cursor ?? after }, tools.pageKey, scope)
     const rows = await mailbox.list({
       tenant: agent.tenant,
       destination: agent.destination,
       state: state === 'leased' ? 1 : 0,
       level: levelIn(query),
+      kinds,
+      label: label ?? null,
+      skill: skill ?? null,
       contextId: contextId ?? null,
       from: from ?? null,
       after: page.after,
@@ -127,6 +143,8 @@ export function inboxRoutes(tools: InboxTools): Face {
       contextId,
       from,
       skill,
+      label,
+      kind,
       ...asked
     } = checked(body, await jsonBody(context))
     const request = {
@@ -135,6 +153,8 @@ export function inboxRoutes(tools: InboxTools): Face {
       worker,
       reclaim,
       level: levelIn(asked),
+      kinds: kindsIn(kind),
+      label: label ?? null,
       contextId: contextId ?? null,
       from: from ?? null,
       skill: skill ?? null,
@@ -228,7 +248,8 @@ export function showMail(row: InboxRow) {
     attempt: row.attempt,
     text: textOf(message.parts),
     from: row.caller,
-    kind: 'task',
+    kind: mailKindOf(row.mailKind),
+    labels: row.labels ?? [],
     priority: LEVELS[row.priority] ?? 'normal',
     ...skillOf(message, row.request),
     deadline: row.deadline === null ? null : iso(row.deadline),

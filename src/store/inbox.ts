@@ -1,5 +1,6 @@
 /** Looking at mailboxes without taking anything: for lists, for those who wait, for hints. Reads, each bounded; and who was seen. */
-import { columns } from './arrays.ts'
+import { arrayLiteral, columns } from './arrays.ts'
+import { skillNeedle } from './collect.ts'
 import type { Db, Statement } from './db.ts'
 
 export interface Mailbox {
@@ -105,6 +106,10 @@ export interface InboxQuery extends Mailbox {
   readonly level: number
   readonly contextId: string | null
   readonly from: string | null
+  /** Indexes in MAIL_KINDS; null: any. */
+  readonly kinds: readonly number[] | null
+  readonly label: string | null
+  readonly skill: string | null
   readonly after: InboxCursor | undefined
   readonly limit: number
 }
@@ -113,6 +118,9 @@ export interface InboxRow {
   readonly id: string
   readonly state: number
   readonly priority: number
+  /** Index in MAIL_KINDS. */
+  readonly mailKind: number
+  readonly labels: readonly string[] | null
   readonly attempt: number
   readonly createdAt: number
   readonly dueAt: number
@@ -132,7 +140,7 @@ export interface InboxRow {
 const LIST: Statement = {
   name: 'inbox.list',
   write: false,
-  text: `select d.id::text, d.state, d.priority, d.attempt, (extract(epoch from d.created_at) * 1000)::float8 as "createdAt",
+  text: `select d.id::text, d.state, d.priority, coalesce(d.mail_kind, 0)::int as "mailKind", d.labels, d.attempt, (extract(epoch from d.created_at) * 1000)::float8 as "createdAt",
   (extract(epoch from d.due_at) * 1000)::float8 as "dueAt", (extract(epoch from d.expires_at) * 1000)::float8 as "expiresAt",
   (extract(epoch from d.leased_until) * 1000)::float8 as "leasedUntil", d.worker, d.task_id::text as "taskId", t.state as "taskState",
   t.context_id as "contextId", t.caller, (extract(epoch from t.deadline) * 1000)::float8 as deadline, e.body, e.history, e.request
@@ -141,6 +149,8 @@ join task_events e on e.tenant = d.tenant and e.task_id = d.task_id and e.seq = 
 where d.tenant = $1 and d.destination = $2 and d.state = $3::smallint and d.priority <= $4::smallint
   and ($5::text is null or t.context_id = $5) and ($6::text is null or t.caller = $6)
   and ($7::int is null or (d.priority, d.due_at, d.id) > ($7::smallint, to_timestamp($8::float8 / 1000), $9::uuid))
+  and ($11::smallint[] is null or coalesce(d.mail_kind, 0) = any($11::smallint[])) and ($12::text is null or $12 = any(d.labels))
+  and ($13::text is null or strpos(e.body || coalesce(e.history, '') || coalesce(e.request, ''), $13) > 0)
 order by d.priority, d.due_at, d.id limit $10`,
 }
 
@@ -157,6 +167,9 @@ export const listInbox = (db: Db, q: InboxQuery): Promise<InboxRow[]> =>
     q.after?.dueAt ?? null,
     q.after?.id ?? null,
     q.limit,
+    q.kinds === null ? null : arrayLiteral(q.kinds),
+    q.label,
+    skillNeedle(q.skill),
   ])
 
 const TASK_BYTES: Statement = {

@@ -1,123 +1,9 @@
 /**
- * The queue as an agent sees it that collects by itself. It holds what it took under a lease with an end of its own
- * (`leased_until`, no owner); everything it writes carries the lease. Each of these is one statement, by the database's clock.
+ * What the holder of a lease writes, an agent that collects by itself: everything carries the lease. Each of these is one
+ * statement, by the database's clock.
  */
 
 import type { Db, Statement } from './db.ts'
-import { FREE, LEASED, type Leased } from './deliveries.ts'
-
-/** What is fit to be taken. */
-export interface LeaseFilter {
-  /** 0 urgent … 3 low: nothing less urgent than this. */
-  readonly level: number
-  readonly contextId: string | null
-  /** The caller that sent it. */
-  readonly from: string | null
-  /** As its sender named it in our metadata. */
-  readonly skill: string | null
-}
-
-export interface LeaseQuery extends LeaseFilter {
-  readonly tenant: string
-  readonly destination: string
-  readonly count: number
-  /** By age instead of by priority: so that what is not urgent is taken at all. */
-  readonly oldest: boolean
-  readonly leaseSeconds: number
-  readonly worker: string | null
-  /** How many it may hold at once, over all that collect for it. */
-  readonly maxInflight: number
-}
-
-/** A delivery that an agent has collected. */
-export interface Collected extends Leased {
-  readonly priority: number
-  /** Milliseconds since 1970. */
-  readonly leasedUntil: number
-  readonly checkpoint: string | null
-  /** Why the attempt before failed, for people. */
-  readonly reason: string | null
-  /** Its caller wants it canceled. */
-  readonly cancelWanted: boolean
-}
-
-const COLLECTED = `${LEASED}, priority, (extract(epoch from leased_until) * 1000)::float8 as "leasedUntil", checkpoint, reason,
-  coalesce((select t.cancel_at is not null from tasks t where t.tenant = deliveries.tenant and t.id = deliveries.task_id), false) as "cancelWanted"`
-
-// As a claim, with the filters of a poll. What the sender asked for stands in the event, in canonical JSON: a member with
-// this value cannot be inside a string, where its quotes would be escaped.
-const LEASE: Statement = {
-  name: 'mailbox.lease',
-  write: true,
-  text: `update deliveries set state = 1, attempt = attempt + 1, lease = gen_random_uuid(), owner = null,
-  leased_until = now() + make_interval(secs => $9::int), worker = $10::text, touched = null
-where tenant = $1 and id = any(array(
-  select k.id from (values (0), (1), (2), (3)) as p (level) cross join lateral (
-    select d.id, d.due_at from deliveries d
-    where d.tenant = $1 and d.destination = $2 and d.state = 0 and d.priority = p.level and d.due_at <= now()
-      and (d.expires_at is null or d.expires_at > now()) and ${FREE}
-      and (($4::text is null and $5::text is null) or exists (select 1 from tasks t where t.tenant = d.tenant and t.id = d.task_id
-        and ($4::text is null or t.context_id = $4) and ($5::text is null or t.caller = $5)))
-      and ($6::text is null or exists (select 1 from task_events e where e.tenant = d.tenant and e.task_id = d.task_id and e.seq = d.seq
-        and strpos(e.body || coalesce(e.history, '') || coalesce(e.request, ''), $6) > 0))
-    order by d.due_at, d.id limit $7::int for update of d skip locked) k
-  where p.level <= $3::int
-  order by case when $8::boolean then k.due_at end, p.level, k.due_at, k.id
-  limit least($7::int, greatest(0, $11::int - (select count(*) from deliveries where tenant = $1 and destination = $2 and state = 1)))))
-returning ${COLLECTED}`,
-}
-
-/** Takes up to `count` that are due, one per conversation. Two workers never get the same. */
-export const leaseMail = async (db: Db, q: LeaseQuery): Promise<Collected[]> =>
-  inOrder(
-    await db.query<Collected>(LEASE, [
-      q.tenant,
-      q.destination,
-      q.level,
-      q.contextId,
-      q.from,
-      q.skill === null ? null : `"skill":${JSON.stringify(q.skill)}`,
-      q.count,
-      q.oldest,
-      q.leaseSeconds,
-      q.worker,
-      q.maxInflight,
-    ]),
-  )
-
-const inOrder = (rows: readonly Collected[]): Collected[] =>
-  [...rows].sort((a, b) => a.priority - b.priority || a.dueAt - b.dueAt || (a.id < b.id ? -1 : 1))
-
-const LEASE_LOST_ONE: Statement = {
-  name: 'mailbox.leaseLostOne',
-  write: true,
-  text: `update deliveries set state = 1, attempt = attempt + 1, lease = gen_random_uuid(), owner = null,
-  leased_until = now() + interval '1 minute', worker = null, touched = null
-where tenant = $1 and id = any(array(select d.id from deliveries d
-  where d.tenant = $1 and d.id = $2::uuid and d.state = 0 and d.code = 'LEASE_LOST' and d.attempt >= $3::int and ${FREE} for update))
-returning ${COLLECTED}`,
-}
-
-/** A delivery whose last attempt was lost, to be ended. Empty: somebody has it, or it has attempts left. */
-export const leaseSpent = (db: Db, tenant: string, id: string, maxAttempts: number): Promise<Collected[]> =>
-  db.query<Collected>(LEASE_LOST_ONE, [tenant, id, maxAttempts])
-
-const RECLAIM: Statement = {
-  name: 'mailbox.reclaim',
-  write: true,
-  text: `update deliveries set lease = gen_random_uuid(), leased_until = now() + make_interval(secs => $5::int)
-where tenant = $1 and id = any(array(select d.id from deliveries d
-  where d.tenant = $1 and d.destination = $2 and d.state = 1 and d.owner is null and d.worker = $3
-  order by d.position, d.id limit $4::int for update skip locked))
-returning ${COLLECTED}`,
-}
-
-/** What this worker held before it restarted: the same attempt, under a new lease; its former self writes nothing more. */
-export const reclaimMail = async (
-  db: Db,
-  { tenant, destination, worker, count, leaseSeconds }: LeaseQuery,
-): Promise<Collected[]> =>
-  inOrder(await db.query<Collected>(RECLAIM, [tenant, destination, worker, count, leaseSeconds]))
 
 /** One lease, and who says so: a lease that is not this agent's is none. */
 export interface LeaseKey {
@@ -185,6 +71,8 @@ export interface Held {
   readonly attempt: number
   readonly touched: boolean | null
   readonly receipt: string | null
+  /** Index in MAIL_KINDS. */
+  readonly mailKind: number
   readonly createdAt: number
   readonly agent: string
   readonly contextId: string
@@ -198,7 +86,7 @@ export interface Held {
 const FIND: Statement = {
   name: 'mailbox.find',
   write: false,
-  text: `select d.task_id::text as "taskId", d.state, d.lease::text, d.attempt, d.touched, d.receipt, t.agent, t.context_id as "contextId",
+  text: `select d.task_id::text as "taskId", d.state, d.lease::text, d.attempt, d.touched, d.receipt, coalesce(d.mail_kind, 0)::int as "mailKind", t.agent, t.context_id as "contextId",
   (extract(epoch from d.created_at) * 1000)::float8 as "createdAt", (extract(epoch from t.created_at) * 1000)::float8 as "acceptedAt",
   t.state as "taskState", t.last_seq as "lastSeq", t.cancel_at is not null as "cancelWanted", (select count(*)::int ${OTHERS}) as pending
 from deliveries d join tasks t on t.tenant = d.tenant and t.id = d.task_id where ${MINE}`,

@@ -31,6 +31,8 @@ export interface NewMessage {
   readonly orderingKey: string
   readonly priority: number
   readonly ttlSeconds: number
+  /** `Mail` as JSON; without a kind it is of the kind of what opened the task. */
+  readonly mail: string | null
 }
 
 const ADD: Statement = {
@@ -51,9 +53,13 @@ with live as materialized (
 ), log as (
   insert into task_events (tenant, task_id, seq, kind, body, history, request) select tenant, id, last_seq, 1, $8, $9, $10 from head
 ), delivery as (
-  insert into deliveries (tenant, id, kind, destination, ordering_key, position, priority, task_id, seq, state, expires_at)
+  insert into deliveries (tenant, id, kind, destination, ordering_key, position, priority, task_id, seq, state, expires_at,
+    mail_kind, labels, ack_by)
   select tenant, $12::uuid, $13, $14, $15, (extract(epoch from now()) * 1000000)::bigint, $16::smallint, id, last_seq, 0,
-    now() + make_interval(secs => $17::int) from head
+    now() + make_interval(secs => $17::int),
+    coalesce(($18::json ->> 'kind')::smallint, (select o.mail_kind from deliveries o where o.tenant = $1 and o.id = $2)),
+    case when $18::json is not null then (select array_agg(l) from json_array_elements_text($18::json -> 'labels') as l) end,
+    ($18::json ->> 'ackBy')::timestamptz from head
 ), ${OWED('$12')}
 select last_seq as "lastSeq", (select string_agg(distinct tenant || ' ' || destination, chr(10)) from owed) as owed from head`,
 }
@@ -84,6 +90,7 @@ export async function addMessage(db: Db, m: NewMessage): Promise<Added | undefin
     m.orderingKey,
     m.priority,
     m.ttlSeconds,
+    m.mail,
   ])
   return row
 }

@@ -6,7 +6,7 @@
  *          ├─ deliveries    what is owed to agents and webhooks; slim, settled in place
  *          ├─ push_configs  who wants to be told
  *          └─ submissions   idempotency: one row per key, kept as long as the task
- *   agents · lanes · api_keys · replicas · attempts · audit · audit_heads
+ *   agents · lanes · contacts · api_keys · replicas · attempts · audit · audit_heads
  */
 import { sql } from 'drizzle-orm'
 import {
@@ -49,6 +49,8 @@ export const tasks = pgTable(
     upstreamContext: text('upstream_context'),
     /** W3C traceparent and tracestate as they came, separated by a blank. */
     trace: text('trace'),
+    /** Its caller collects, and is told in its own mailbox how it ends: 1 quietly, 2 so that it is woken; null: it is not. */
+    home: smallint('home'),
   },
   (t) => [
     primaryKey({ columns: [t.tenant, t.id] }),
@@ -128,6 +130,16 @@ export const deliveries = pgTable(
     checkpoint: text('checkpoint'),
     /** How a lease was settled last (lease, verb, hash of the body, answer), JSON: the same again gets the same answer. */
     receipt: text('receipt'),
+    /** Index in MAIL_KINDS; null: a task. */
+    mailKind: smallint('mail_kind'),
+    labels: text('labels').array(),
+    /** Of several that wait with the same key only the newest matters. */
+    dedupeKey: text('dedupe_key'),
+    /** Its agent says that it has looked at it; that settles nothing. */
+    readAt: instant('read_at'),
+    /** To be acknowledged by then; and when its agent was reminded. */
+    ackBy: instant('ack_by'),
+    remindedAt: instant('reminded_at'),
     createdAt: createdAt(),
     settledAt: instant('settled_at'),
     code: text('code'),
@@ -142,6 +154,11 @@ export const deliveries = pgTable(
     index('deliveries_expiring').on(t.expiresAt).where(sql`state = 0 and expires_at is not null`),
     index('deliveries_dead').on(t.tenant, t.settledAt).where(sql`state in (3, 5)`),
     index('deliveries_by_task').on(t.tenant, t.taskId).where(sql`id <> task_id`),
+    // Rare, and no row of another kind is in them.
+    index('deliveries_by_dedupe')
+      .on(t.tenant, t.destination, t.dedupeKey)
+      .where(sql`state = 0 and dedupe_key is not null`),
+    index('deliveries_to_acknowledge').on(t.ackBy).where(sql`state in (0, 1) and ack_by is not null`),
   ],
 )
 
@@ -227,8 +244,31 @@ export const lanes = pgTable(
     failures: integer('failures').notNull().default(0),
     probeAt: instant('probe_at'),
     seenAt: instant('seen_at'),
+    /** An agent that collects: when it last took, renewed or settled. */
+    workedAt: instant('worked_at'),
+    /** The wake-up that is out, or the last one: when, which in a row, how it went, and when the next is due. */
+    wokenAt: instant('woken_at'),
+    wakes: integer('wakes').notNull().default(0),
+    wakeStatus: text('wake_status'),
+    wakeDueAt: instant('wake_due_at'),
   },
   (t) => [primaryKey({ columns: [t.tenant, t.destination] })],
+)
+
+/** Who may send to a mailbox that does not take everything. `state`: 0 asked, 1 accepted, 2 refused. */
+export const contacts = pgTable(
+  'contacts',
+  {
+    tenant: text('tenant').notNull(),
+    agent: text('agent').notNull(),
+    contact: text('contact').notNull(),
+    state: smallint('state').notNull(),
+    rights: text('rights').array().notNull(),
+    askedAt: instant('asked_at').notNull().defaultNow(),
+    decidedAt: instant('decided_at'),
+    decidedBy: text('decided_by'),
+  },
+  (t) => [primaryKey({ columns: [t.tenant, t.agent, t.contact] })],
 )
 
 /** `hash` is SHA-256 of a 256-bit secret; the key itself is shown once and never stored (SR-01). */

@@ -34,6 +34,18 @@ export interface NewTask {
   readonly ttlSeconds: number
   /** One sealed push configuration as JSON; null: none. */
   readonly config: string | null
+  /** 1: its caller's mailbox is told how it ends; 2: and woken; null: not told. */
+  readonly home: number | null
+  /** What is particular of a message in a mailbox (`Mail` as JSON); null: nothing. */
+  readonly mail: string | null
+}
+
+/** `kind` is an index in MAIL_KINDS; `ackBy` ISO 8601. */
+export interface Mail {
+  readonly kind?: number
+  readonly labels?: readonly string[]
+  readonly dedupeKey?: string
+  readonly ackBy?: string
 }
 
 const NEW_TASK = [
@@ -54,6 +66,7 @@ const NEW_TASK = [
   'owner',
   'notBefore',
   'ttlSeconds',
+  'home',
 ] as const satisfies readonly (keyof NewTask)[]
 
 const OPEN: Statement = {
@@ -62,10 +75,10 @@ const OPEN: Statement = {
   text: `
 with input as materialized (
   select * from unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[],
-    $9::text[], $10::text[], $11::text[], $12::text[], $13::smallint[], $14::uuid[], $15::uuid[], $16::timestamptz[], $17::int[],
-    ${splitJson(18)}, ${splitJson(19)}, ${splitJson(20)})
+    $9::text[], $10::text[], $11::text[], $12::text[], $13::smallint[], $14::uuid[], $15::uuid[], $16::timestamptz[], $17::int[], $18::smallint[],
+    ${splitJson(19)}, ${splitJson(20)}, ${splitJson(21)}, ${splitJson(22)})
     as i (tenant, id, caller, agent, context_id, trace, status_at, deadline, key, kind, destination, ordering_key,
-      priority, lease, owner, not_before, ttl_seconds, body, request, config)
+      priority, lease, owner, not_before, ttl_seconds, home, body, request, config, mail)
 ), claimed as (
   insert into submissions (tenant, caller, agent, key, task_id, seq)
   select tenant, caller, agent, key, id, 1 from input where key is not null
@@ -74,8 +87,8 @@ with input as materialized (
 ), fresh as materialized (
   select * from input where key is null or id in (select task_id from claimed)
 ), head as (
-  insert into tasks (tenant, id, agent, caller, context_id, state, last_seq, has_push, status_at, deadline, trace)
-  select tenant, id, agent, caller, context_id, 1, 1, config is not null, status_at, deadline, trace from fresh
+  insert into tasks (tenant, id, agent, caller, context_id, state, last_seq, has_push, status_at, deadline, trace, home)
+  select tenant, id, agent, caller, context_id, 1, 1, config is not null, status_at, deadline, trace, home from fresh
   on conflict (tenant, id) do nothing
 ), log as (
   insert into task_events (tenant, task_id, seq, kind, body, request)
@@ -89,10 +102,13 @@ with input as materialized (
   where config is not null
   on conflict (tenant, task_id, id) do nothing
 ), delivery as (
-  insert into deliveries (tenant, id, kind, destination, ordering_key, position, priority, task_id, seq, state, due_at, expires_at, attempt, lease, owner)
+  insert into deliveries (tenant, id, kind, destination, ordering_key, position, priority, task_id, seq, state, due_at, expires_at, attempt, lease, owner,
+    mail_kind, labels, dedupe_key, ack_by)
   select tenant, id, kind, destination, ordering_key, (extract(epoch from now()) * 1000000)::bigint, priority, id, 1,
     case when lease is null then 0 else 1 end, coalesce(not_before, now()), now() + make_interval(secs => ttl_seconds),
-    case when lease is null then 0 else 1 end, lease, owner
+    case when lease is null then 0 else 1 end, lease, owner, (mail::json ->> 'kind')::smallint,
+    case when mail is not null then (select array_agg(l) from json_array_elements_text(mail::json -> 'labels') as l) end,
+    mail::json ->> 'dedupeKey', (mail::json ->> 'ackBy')::timestamptz
   from fresh
   on conflict (tenant, id) do nothing
 )
@@ -131,7 +147,12 @@ export function createOpen(db: Db, options: { lanes?: number } = {}): Batch<NewT
     ...options,
     weigh: (task) => task.body.length + 200,
     async run(rows) {
-      const json = [rows.map(({ body }) => body), rows.map(({ request }) => request), rows.map(({ config }) => config)]
+      const json = [
+        rows.map(({ body }) => body),
+        rows.map(({ request }) => request),
+        rows.map(({ config }) => config),
+        rows.map(({ mail }) => mail),
+      ]
       const written = await db.query<{ id: string }>(OPEN, [...columns(rows, NEW_TASK), ...json.map(joinJson)])
       const opened = new Set(written.map(({ id }) => id))
       return Promise.all(rows.map((row) => (opened.has(row.id) ? ({ kind: 'opened' } as const) : repeated(db, row))))

@@ -3,10 +3,11 @@ import { aCollector } from '../support/collector.ts'
 import { openServer } from '../support/databases.ts'
 import { aWorld, type World } from '../support/world.ts'
 import { mailboxFateSuite } from './mailboxFateSuite.ts'
+import { mailboxKindsSuite } from './mailboxKindsSuite.ts'
 import { mailboxSuite } from './mailboxSuite.ts'
 import { mailboxTalkSuite } from './mailboxTalkSuite.ts'
 
-for (const suite of [mailboxSuite, mailboxFateSuite, mailboxTalkSuite])
+for (const suite of [mailboxSuite, mailboxFateSuite, mailboxTalkSuite, mailboxKindsSuite])
   suite('PostgreSQL', async () => {
     const server = await openServer()
     return { databaseUrl: await server.create(), close: () => server.stop() }

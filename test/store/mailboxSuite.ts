@@ -1,22 +1,12 @@
 /** What the store promises to agents that collect, written once and run on both drivers. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { chance, uuidv7 } from '../../src/platform/ids.ts'
+import { type Collected, type LeaseQuery, leaseMail, reclaimMail } from '../../src/store/collect.ts'
 import type { Db } from '../../src/store/db.ts'
 import { deliveryState } from '../../src/store/deliveries.ts'
 import { type Appended, createAppend, type TaskChange } from '../../src/store/events.ts'
 import { cancelDue, dueMail, heldSigns, listInbox, seenMany } from '../../src/store/inbox.ts'
-import {
-  type Collected,
-  findHeld,
-  giveBackMail,
-  type LeaseKey,
-  type LeaseQuery,
-  leaseMail,
-  pendingMail,
-  reclaimMail,
-  renewMail,
-  takeUpMail,
-} from '../../src/store/mailbox.ts'
+import { findHeld, giveBackMail, type LeaseKey, pendingMail, renewMail, takeUpMail } from '../../src/store/mailbox.ts'
 import { addMessage, requestCancel } from '../../src/store/messages.ts'
 import { readQueues } from '../../src/store/queues.ts'
 import { reapLeases } from '../../src/store/recovery.ts'
@@ -30,6 +20,8 @@ const asking = (agent: string, given: Partial<LeaseQuery> = {}): LeaseQuery => (
   contextId: null,
   from: null,
   skill: null,
+  kinds: null,
+  label: null,
   count: 1,
   oldest: false,
   leaseSeconds: 60,
@@ -73,6 +65,7 @@ export function mailboxStoreSuite(driver: string, open: () => Promise<{ db: Db; 
         orderingKey: task.orderingKey,
         priority: 2,
         ttlSeconds: 60,
+        mail: null,
       })
 
     beforeAll(async () => {

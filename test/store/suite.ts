@@ -40,6 +40,8 @@ export function aNewTask(given: Partial<NewTask> = {}): NewTask {
     notBefore: null,
     ttlSeconds: 3600,
     config: null,
+    home: null,
+    mail: null,
     ...given,
   }
 }
@@ -349,6 +351,7 @@ export function storeSuite(driver: string, open: () => Promise<{ db: Db; close: 
           orderingKey: task.orderingKey,
           priority: 2,
           ttlSeconds: 60,
+          mail: null,
           ...given,
         })
       expect(await message({ expectedState: 2, key: 'other' })).toBeUndefined()

@@ -78,6 +78,8 @@ async function openAgain(
     notBefore: null,
     ttlSeconds: agent.policy.ttlSeconds,
     config: null,
+    home: null,
+    mail: null,
   })
   tools.wake(old.tenant, agent.destination)
   return opened.kind === 'repeated' ? opened.taskId : id

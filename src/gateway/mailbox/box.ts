@@ -34,8 +34,8 @@ export const newBox = (mailbox: Mailbox, agent: string): Box => ({
 
 export const boxKey = ({ tenant, destination }: Mailbox): string => `${tenant} ${destination}`
 
-const wishOf = ({ level, contextId, from, skill }: LeaseRequest): string =>
-  JSON.stringify([level, contextId, from, skill])
+const wishOf = ({ level, kinds, label, contextId, from, skill }: LeaseRequest): string =>
+  JSON.stringify([level, kinds, label, contextId, from, skill])
 
 export function enter(box: Box, poll: Poll): void {
   const wish = wishOf(poll.request)

@@ -1,15 +1,10 @@
 /** One call for work: what is due for an agent, by priority, now and then by age, leased and made ready to be handed out. */
+
+import { type Collected, type LeaseFilter, type LeaseQuery, leaseMail, reclaimMail } from '../../store/collect.ts'
 import { isRowsFault } from '../../store/db.ts'
 import { DUE_COUNT_MAX } from '../../store/inbox.ts'
 import { laneDepth } from '../../store/lanes.ts'
-import {
-  type Collected,
-  giveBackMail,
-  type LeaseFilter,
-  type LeaseQuery,
-  leaseMail,
-  reclaimMail,
-} from '../../store/mailbox.ts'
+import { giveBackMail } from '../../store/mailbox.ts'
 import type { Agent } from '../agents/agent.ts'
 import { type Offer, offer } from './offer.ts'
 import { leaseKey, type MailboxTools, type VerbTools } from './tools.ts'
@@ -96,6 +91,8 @@ const queryOf = ({ tenant, destination, policy }: Agent, request: LeaseRequest):
   tenant,
   destination,
   level: request.level,
+  kinds: request.kinds,
+  label: request.label,
   contextId: request.contextId,
   from: request.from,
   skill: request.skill,

@@ -4,6 +4,7 @@
  */
 import { A2AError } from '../../a2a/errors.ts'
 import { loop, type Service } from '../../platform/service.ts'
+import { leaseSpent } from '../../store/collect.ts'
 import {
   type Mailbox as Box,
   cancelDue,
@@ -13,7 +14,6 @@ import {
   listInbox,
   seenMany,
 } from '../../store/inbox.ts'
-import { leaseSpent } from '../../store/mailbox.ts'
 import type { LostLease } from '../../store/recovery.ts'
 import type { Agent } from '../agents/agent.ts'
 import { gatewayStatus } from '../tasks/facts.ts'

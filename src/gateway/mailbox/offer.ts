@@ -3,10 +3,11 @@
  * be handed out any more (its task has ended, its caller cancels it, its attempts are spent) ends here instead.
  */
 import { isTerminal, type Message, type Task } from '../../a2a/tasks.ts'
+import { type MailKind, mailKindOf } from '../../delivery.ts'
 import { uuidv7 } from '../../platform/ids.ts'
+import type { Collected } from '../../store/collect.ts'
 import { loadMessages, type MessageLoad } from '../../store/deliveries.ts'
 import { readManyEvents } from '../../store/events.ts'
-import type { Collected } from '../../store/mailbox.ts'
 import { stateOf } from '../../store/tasks.ts'
 import type { Agent } from '../agents/agent.ts'
 import { EXTENSION_URI, gatewayStatus, ownMetadata } from '../tasks/facts.ts'
@@ -30,7 +31,8 @@ export interface Offer {
   readonly text: string
   /** The caller that sent it. */
   readonly from: string
-  readonly kind: 'task'
+  readonly kind: MailKind
+  readonly labels: readonly string[]
   readonly priority: string
   readonly skill: string | null
   readonly message: Message
@@ -185,7 +187,8 @@ function show({ one, load }: Leasing, log: readonly LogRow[]): Offer {
     deadline: load.deadline === null ? null : iso(load.deadline),
     text: textOf(message.parts),
     from: load.caller,
-    kind: 'task',
+    kind: mailKindOf(one.mailKind),
+    labels: one.labels ?? [],
     priority: LEVELS[one.priority] ?? 'normal',
     skill,
     message,

@@ -13,7 +13,7 @@
 
 import type { Part } from '../../a2a/parts.ts'
 import { isTerminal, type Message, type TaskState } from '../../a2a/tasks.ts'
-import type { DeliveryState } from '../../delivery.ts'
+import { type DeliveryState, mailKind } from '../../delivery.ts'
 import { chance, sha256 } from '../../platform/ids.ts'
 import { findHeld, giveBackMail, type Held, type LeaseKey } from '../../store/mailbox.ts'
 import { voidDeliveries } from '../../store/recovery.ts'
@@ -151,15 +151,18 @@ async function complete(
   if (pending.some((one) => !isNamed(ignore, one))) {
     return { kind: 'new messages', messages: pending.filter((one) => !isNamed(ignore, one)) }
   }
-  const own = text === undefined && parts === undefined ? [] : [{ text, parts }]
-  const results = [...own, ...artifacts].map((reported, at): TaskEvent => {
+  const isNote = held.mailKind === mailKind('note')
+  const own = isNote || (text === undefined && parts === undefined) ? [] : [{ text, parts }]
+  const results = [...own, ...(isNote ? [] : artifacts)].map((reported, at): TaskEvent => {
     const named = { ...reported, artifactId: artifactIdOf(reported, at) }
     return { event: { artifactUpdate: { ...ids, artifact: artifactOf(named), append: false, lastChunk: true } } }
   })
   const metadata = pending.length > 0 && {
     metadata: { [EXTENSION_URI]: { ignored: pending.map(({ message }) => message.messageId) } },
   }
-  const status = { state: 'TASK_STATE_COMPLETED' as const, timestamp: at }
+  // A note is acknowledged: what is said with that is no result.
+  const message = isNote ? saidBy({ text, parts }, ids) : undefined
+  const status = { state: 'TASK_STATE_COMPLETED' as const, timestamp: at, ...(message && { message }) }
   const ended: TaskEvent = { event: { statusUpdate: { ...ids, status, ...metadata } } }
   // Only if nothing was said since we looked: what is said meanwhile must not be lost.
   return finish(settling, 'complete', [...results, ended], { expectedSeq: held.lastSeq })

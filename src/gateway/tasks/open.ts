@@ -16,7 +16,7 @@ import { findSubmission, type NewTask, type Opened, stateNumber, type TaskHead }
 import { type PushConfigTools, sealPushConfig } from '../deliveries/pushConfigs.ts'
 import { toEntry } from './entries.ts'
 import { writeRequest } from './request.ts'
-import { type DeliveryWishes, wishesOf } from './wishes.ts'
+import { type DeliveryWishes, mailOf, wishesOf } from './wishes.ts'
 
 /** What opening must know of the agent. */
 export interface Recipient {
@@ -121,6 +121,8 @@ export async function openTask(
     notBefore: wishes.notBefore ?? null,
     ttlSeconds: wishes.ttlSeconds ?? recipient.ttlSeconds,
     config: inlineConfig(params, call, id, tools),
+    home: null,
+    mail: mailOf(wishes),
   }
   const opened = await tools.open.submit(row).catch((error) => {
     if (handed) tools.release(tenant, recipient.destination, handed.lease)
@@ -282,5 +284,6 @@ function furtherMessage(
     orderingKey: `${head.caller}/${head.contextId}`,
     priority: wishes.priority,
     ttlSeconds: wishes.ttlSeconds ?? recipient.ttlSeconds,
+    mail: mailOf(wishes),
   }
 }

@@ -2,6 +2,8 @@
 import { z } from 'zod'
 import { A2AError } from '../../a2a/errors.ts'
 import type { SendMessageRequest } from '../../a2a/operations.ts'
+import { mailKind } from '../../delivery.ts'
+import type { Mail } from '../../store/tasks.ts'
 import { EXTENSION_URI, ownMetadata } from './facts.ts'
 
 /** By level: 0 urgent … 3 low. */
@@ -17,6 +19,9 @@ const Wishes = z.object({
   deadline: z.iso.datetime({ offset: true }).optional(),
   notBefore: z.iso.datetime({ offset: true }).optional(),
   skill: z.string().max(256).optional(),
+  kind: z.enum(['task', 'note', 'call']).optional(),
+  labels: z.array(z.string().min(1).max(64)).max(16).optional(),
+  notify: z.enum(['none', 'inbox', 'wake']).optional(),
 })
 
 export interface DeliveryWishes {
@@ -29,6 +34,19 @@ export interface DeliveryWishes {
   /** ISO; not to be delivered earlier. */
   readonly notBefore?: string
   readonly skill?: string
+  readonly kind?: 'task' | 'note' | 'call'
+  readonly labels?: readonly string[]
+  /** What becomes of the result in the mailbox of a sender that collects. Default: it waits there and wakes nobody. */
+  readonly notify?: 'none' | 'inbox' | 'wake'
+}
+
+/** What the delivery keeps of it; null: nothing, which is the rule. */
+export function mailOf({ kind, labels }: DeliveryWishes): string | null {
+  const mail: Mail = {
+    ...(kind && kind !== 'task' && { kind: mailKind(kind) }),
+    ...(labels && labels.length > 0 && { labels }),
+  }
+  return Object.keys(mail).length > 0 ? JSON.stringify(mail) : null
 }
 
 const NORMAL: DeliveryWishes = { priority: 2 }

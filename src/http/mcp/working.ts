@@ -28,8 +28,8 @@ export const readInbox: Tool<ToolInput<'read_inbox'>> = async (input, seat, tool
   const scope = ['mcp inbox', tenant, agent.name, urgent]
   const page = pageOf<{ priority: number; dueAt: number; id: string }>({ limit, cursor: after }, tools.pageKey, scope)
   const level = urgent ? 0 : LEVELS.length - 1
-  const query = { tenant, destination, state: 0 as const, level, contextId: null, from: null }
-  const rows = await tools.mailbox.list({ ...query, after: page.after, limit: page.fetch })
+  const query = { tenant, destination, state: 0 as const, level, kinds: null, label: null, skill: null }
+  const rows = await tools.mailbox.list({ ...query, contextId: null, from: null, after: page.after, limit: page.fetch })
   const { items, next: cursor } = page.answer(
     rows,
     (row) => {
@@ -63,6 +63,8 @@ export const takeTask: Tool<ToolInput<'take_task'>> = async (input, seat, tools)
     worker: undefined,
     reclaim: false,
     level: urgent ? 0 : minPriority === undefined ? LEVELS.length - 1 : LEVELS.indexOf(minPriority),
+    kinds: null,
+    label: null,
     contextId: contextId ?? null,
     from: from ?? null,
     skill: skill ?? null,

@@ -30,6 +30,8 @@ const wishing = (given: Partial<LeaseRequest> = {}): LeaseRequest => ({
   contextId: null,
   from: null,
   skill: null,
+  kinds: null,
+  label: null,
   ...given,
 })
 const never = new AbortController().signal
