@@ -140,7 +140,7 @@ export interface InboxRow {
 const LIST: Statement = {
   name: 'inbox.list',
   write: false,
-  text: `select d.id::text, d.state, d.priority, coalesce(d.mail_kind, 0)::int as "mailKind", d.labels, d.attempt, (extract(epoch from d.created_at) * 1000)::float8 as "createdAt",
+  text: `select d.id::text, d.state, d.priority, coalesce(d.mail_kind, 0)::int as "mailKind", to_jsonb(d.labels) as labels, d.attempt, (extract(epoch from d.created_at) * 1000)::float8 as "createdAt",
   (extract(epoch from d.due_at) * 1000)::float8 as "dueAt", (extract(epoch from d.expires_at) * 1000)::float8 as "expiresAt",
   (extract(epoch from d.leased_until) * 1000)::float8 as "leasedUntil", d.worker, d.task_id::text as "taskId", t.state as "taskState",
   t.context_id as "contextId", t.caller, (extract(epoch from t.deadline) * 1000)::float8 as deadline, e.body, e.history, e.request

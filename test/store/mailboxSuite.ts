@@ -215,7 +215,17 @@ export function mailboxStoreSuite(driver: string, open: () => Promise<{ db: Db; 
     test('is looked at without a change, page by page, and those who look are seen', async () => {
       for (let n = 0; n < 4; n++) await openTask('look', { priority: n % 2 ? 0 : 2 })
       const box = { tenant: 't', destination: 'agent:look' }
-      const query = { ...box, state: 0 as const, level: 3, contextId: null, from: null, limit: 10 }
+      const query = {
+        ...box,
+        state: 0 as const,
+        level: 3,
+        kinds: null,
+        label: null,
+        skill: null,
+        contextId: null,
+        from: null,
+        limit: 10,
+      }
       const all = await listInbox(db, { ...query, after: undefined })
       expect(all.map(({ priority }) => priority)).toEqual([0, 0, 2, 2])
       expect(await listInbox(db, { ...query, after: all[1] })).toEqual(all.slice(2))
