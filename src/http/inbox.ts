@@ -1,30 +1,19 @@
 /** /v1/inbox: an agent without a server asks for its work, looks at what waits, and listens for hints. */
 import type { Socket } from 'node:net'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
-import { z } from 'zod'
 import { A2AError } from '../a2a/errors.ts'
-import { MAIL_KINDS, type MailKind, mailKind, mailKindOf } from '../delivery.ts'
+import { mailKindOf } from '../delivery.ts'
 import type { Agent } from '../gateway/agents/agent.ts'
 import { authorize } from '../gateway/callers/permits.ts'
 import type { Mailbox } from '../gateway/mailbox/mailbox.ts'
 import { messageOf, type Offer, skillOf, textOf } from '../gateway/mailbox/offer.ts'
-import { LEVELS, levelOf } from '../gateway/tasks/wishes.ts'
+import { LEVELS } from '../gateway/tasks/wishes.ts'
 import type { Limits } from '../limits.ts'
 import type { InboxCursor, InboxRow } from '../store/inbox.ts'
 import { stateOf } from '../store/tasks.ts'
-import {
-  type Access,
-  checked,
-  type Face,
-  type FaceContext,
-  iso,
-  jsonBody,
-  newFace,
-  PAGE,
-  pageOf,
-  times,
-} from './face.ts'
+import { type Access, checked, type Face, type FaceContext, iso, jsonBody, newFace, pageOf, times } from './face.ts'
 import { streamHints } from './inboxEvents.ts'
+import { filterOf, LIST, leaseForm, WAIT } from './inboxForms.ts'
 import { leaseRoutes, type WhoCollects } from './leases.ts'
 
 export interface InboxTools {
@@ -35,58 +24,6 @@ export interface InboxTools {
   readonly pageKey: Buffer
   readonly draining: AbortSignal
 }
-
-const level = z.union([
-  z.enum(LEVELS).transform((word) => LEVELS.indexOf(word)),
-  z.int().min(0).max(9).transform(levelOf),
-])
-const FILTERS = {
-  urgent: z.boolean().optional(),
-  minPriority: level.optional(),
-  contextId: z.string().min(1).max(256).optional(),
-  from: z.string().min(1).max(256).optional(),
-  label: z.string().min(1).max(64).optional(),
-  skill: z.string().min(1).max(256).optional(),
-}
-const kind = z.enum(MAIL_KINDS)
-const flag = z.enum(['', 'true', 'false', '1', '0']).transform((value) => value !== 'false' && value !== '0')
-const LIST = z.strictObject({
-  state: z.enum(['waiting', 'leased']).optional(),
-  ...FILTERS,
-  kind: z
-    .string()
-    .max(64)
-    .transform((words) => words.split(','))
-    .pipe(z.array(kind))
-    .optional(),
-  urgent: flag.optional(),
-  minPriority: z.union([z.coerce.number().int().min(0).max(9).transform(levelOf), level]).optional(),
-  ...PAGE,
-  /** `next` of the page before. */
-  after: z.string().max(1_024).optional(),
-})
-const WAIT = z.strictObject({ wait: z.coerce.number().min(0).max(3_600).optional() })
-
-const leaseSchema = ({ leaseMax, leaseSecondsMin, leaseSecondsMax }: Limits) =>
-  z
-    .strictObject({
-      max: z.int().min(1).max(leaseMax).optional(),
-      leaseSeconds: z.int().min(leaseSecondsMin).max(leaseSecondsMax).optional(),
-      worker: z.string().min(1).max(128).optional(),
-      reclaim: z.boolean().optional(),
-      ...FILTERS,
-      kind: z.union([kind.transform((one) => [one]), z.array(kind).min(1).max(MAIL_KINDS.length)]).optional(),
-    })
-    .refine(({ reclaim, worker }) => !reclaim || worker !== undefined, {
-      error: 'names the worker that reclaims',
-      path: ['worker'],
-    })
-
-const kindsIn = (kinds: readonly MailKind[] | undefined): number[] | null =>
-  kinds ? [...new Set(kinds)].map(mailKind).sort() : null
-
-const levelIn = ({ urgent, minPriority }: { urgent?: boolean | undefined; minPriority?: number | undefined }) =>
-  urgent ? 0 : (minPriority ?? LEVELS.length - 1)
 
 /** The agent whose token this is. Throws UNAUTHENTICATED, PERMISSION_DENIED, AGENT_NOT_FOUND. */
 export function createWhoCollects({ access, findAgent }: Pick<InboxTools, 'access' | 'findAgent'>): WhoCollects {
@@ -107,25 +44,21 @@ export function inboxRoutes(tools: InboxTools): Face {
   const { mailbox, limits } = tools
   const face = newFace()
   const who = createWhoCollects(tools)
-  const body = leaseSchema(limits)
+  const body = leaseForm(limits)
 
   face.get('/v1/inbox', async (context) => {
     const agent = await who(context)
     const query = checked(LIST, context.req.query())
-    const { state = 'waiting', contextId, from, label, skill, after } = query
-    const kinds = kindsIn(query.kind)
-    const scope = ['inbox', agent.tenant, agent.name, state, query.urgent, contextId, from, kinds?.join(), label, skill]
+    const { state = 'waiting', after } = query
+    const filter = filterOf(query)
+    const scope = ['inbox', agent.tenant, agent.name, state, JSON.stringify(filter)]
     const page = pageOf<InboxCursor>({ ...query, cursor: query.cursor ?? after }, tools.pageKey, scope)
+    const { tenant, destination } = agent
     const rows = await mailbox.list({
-      tenant: agent.tenant,
-      destination: agent.destination,
+      tenant,
+      destination,
+      ...filter,
       state: state === 'leased' ? 1 : 0,
-      level: levelIn(query),
-      kinds,
-      label: label ?? null,
-      skill: skill ?? null,
-      contextId: contextId ?? null,
-      from: from ?? null,
       after: page.after,
       limit: page.fetch,
     })
@@ -135,30 +68,8 @@ export function inboxRoutes(tools: InboxTools): Face {
   face.post('/v1/inbox/lease', async (context) => {
     const agent = await who(context)
     const { wait = 0 } = checked(WAIT, context.req.query())
-    const {
-      max = 1,
-      leaseSeconds,
-      worker,
-      reclaim = false,
-      contextId,
-      from,
-      skill,
-      label,
-      kind,
-      ...asked
-    } = checked(body, await jsonBody(context))
-    const request = {
-      max,
-      leaseSeconds,
-      worker,
-      reclaim,
-      level: levelIn(asked),
-      kinds: kindsIn(kind),
-      label: label ?? null,
-      contextId: contextId ?? null,
-      from: from ?? null,
-      skill: skill ?? null,
-    }
+    const { max = 1, leaseSeconds, worker, reclaim = false, ...asked } = checked(body, await jsonBody(context))
+    const request = { max, leaseSeconds, worker, reclaim, ...filterOf(asked) }
     const call = createCall(context.env, (offers) => mailbox.takeBack(agent, offers))
     const offers = await mailbox.lease(agent, request, wait * 1_000, call.signal)
     call.answering(offers)

@@ -1,0 +1,74 @@
+/** What may be asked of an inbox, to take or to look: by kind, urgency, conversation, sender, label, skill. */
+import { z } from 'zod'
+import { MAIL_KINDS, type MailKind, mailKind } from '../delivery.ts'
+import { LEVELS, levelOf } from '../gateway/tasks/wishes.ts'
+import type { Limits } from '../limits.ts'
+import type { LeaseFilter } from '../store/collect.ts'
+import { PAGE } from './face.ts'
+
+const level = z.union([
+  z.enum(LEVELS).transform((word) => LEVELS.indexOf(word)),
+  z.int().min(0).max(9).transform(levelOf),
+])
+const FILTERS = {
+  urgent: z.boolean().optional(),
+  minPriority: level.optional(),
+  contextId: z.string().min(1).max(256).optional(),
+  from: z.string().min(1).max(256).optional(),
+  label: z.string().min(1).max(64).optional(),
+  skill: z.string().min(1).max(256).optional(),
+}
+const kind = z.enum(MAIL_KINDS)
+const flag = z.enum(['', 'true', 'false', '1', '0']).transform((value) => value !== 'false' && value !== '0')
+export const LIST = z.strictObject({
+  state: z.enum(['waiting', 'leased']).optional(),
+  ...FILTERS,
+  kind: z
+    .string()
+    .max(64)
+    .transform((words) => words.split(','))
+    .pipe(z.array(kind))
+    .optional(),
+  urgent: flag.optional(),
+  minPriority: z.union([z.coerce.number().int().min(0).max(9).transform(levelOf), level]).optional(),
+  ...PAGE,
+  /** `next` of the page before. */
+  after: z.string().max(1_024).optional(),
+})
+export const WAIT = z.strictObject({ wait: z.coerce.number().min(0).max(3_600).optional() })
+
+/** The body of a call for work. */
+export const leaseForm = ({ leaseMax, leaseSecondsMin, leaseSecondsMax }: Limits) =>
+  z
+    .strictObject({
+      max: z.int().min(1).max(leaseMax).optional(),
+      leaseSeconds: z.int().min(leaseSecondsMin).max(leaseSecondsMax).optional(),
+      worker: z.string().min(1).max(128).optional(),
+      reclaim: z.boolean().optional(),
+      ...FILTERS,
+      kind: z.union([kind.transform((one) => [one]), z.array(kind).min(1).max(MAIL_KINDS.length)]).optional(),
+    })
+    .refine(({ reclaim, worker }) => !reclaim || worker !== undefined, {
+      error: 'names the worker that reclaims',
+      path: ['worker'],
+    })
+
+interface Asked {
+  urgent?: boolean | undefined
+  minPriority?: number | undefined
+  contextId?: string | undefined
+  from?: string | undefined
+  label?: string | undefined
+  skill?: string | undefined
+  kind?: readonly MailKind[] | undefined
+}
+
+/** What somebody asks for, as the store is asked. */
+export const filterOf = ({ urgent, minPriority, contextId, from, label, skill, kind }: Asked): LeaseFilter => ({
+  level: urgent ? 0 : (minPriority ?? LEVELS.length - 1),
+  kinds: kind ? [...new Set(kind)].map(mailKind).sort() : null,
+  label: label ?? null,
+  contextId: contextId ?? null,
+  from: from ?? null,
+  skill: skill ?? null,
+})
