@@ -5,7 +5,9 @@
  *   tasks ─┬─ task_events   append-only: the truth; bodies as text, exactly as they are sent
  *          ├─ deliveries    what is owed to agents and webhooks; slim, settled in place
  *          ├─ push_configs  who wants to be told
- *          └─ submissions   idempotency: one row per key, kept as long as the task
+ *          ├─ submissions   idempotency: one row per key, kept as long as the task
+ *          └─ parents ── task_children   tasks that are worked on by others' tasks
+ *   channels ── channel_members · channel_posts
  *   agents · lanes · contacts · api_keys · replicas · attempts · audit · audit_heads
  */
 import { sql } from 'drizzle-orm'
@@ -56,7 +58,8 @@ export const tasks = pgTable(
     primaryKey({ columns: [t.tenant, t.id] }),
     // ListTasks must be in the order of the status (spec §3.1.4): costs HOT updates, 9–15 % of a task's whole life.
     index('tasks_by_status').on(t.tenant, t.caller, t.agent, t.statusAt.desc(), t.id.desc()),
-    index('tasks_by_context').on(t.tenant, t.caller, t.agent, t.contextId),
+    // One conversation's tasks, whoever is asking: all that ask name the context, most of them the rest as well.
+    index('tasks_in_context').on(t.tenant, t.contextId, t.caller, t.agent),
     index('tasks_by_deadline').on(t.tenant, t.deadline).where(sql`deadline is not null and state in (1, 2, 6, 8)`),
   ],
 )
@@ -204,6 +207,119 @@ export const pushConfigs = pgTable(
     disabledReason: text('disabled_reason'),
   },
   (t) => [primaryKey({ columns: [t.tenant, t.taskId, t.id] })],
+)
+
+/** A task that others' tasks work on: by what rule their answers end it. */
+export const parents = pgTable(
+  'parents',
+  {
+    tenant: text('tenant').notNull(),
+    taskId: uuid('task_id').notNull(),
+    /** `first`, `quorum`, `all`; `none`: it ended at once; `relay`: all that its only child tells is its own. */
+    rule: text('rule').notNull(),
+    needed: integer('needed').notNull(),
+    /** The channel that it was posted to; null: none. */
+    channel: text('channel'),
+  },
+  (t) => [primaryKey({ columns: [t.tenant, t.taskId] })],
+)
+
+/** `outcome`: what the child's end was to its parent; null: it is still waited for. */
+export const taskChildren = pgTable(
+  'task_children',
+  {
+    tenant: text('tenant').notNull(),
+    parentId: uuid('parent_id').notNull(),
+    childId: uuid('child_id').notNull(),
+    member: text('member').notNull(),
+    outcome: text('outcome'),
+    settledAt: instant('settled_at'),
+    /** `relay`: the last of the child's events that stands in the parent's log. */
+    relayedSeq: integer('relayed_seq').notNull().default(1),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenant, t.parentId, t.childId] }),
+    uniqueIndex('task_children_by_child').on(t.tenant, t.childId),
+    // What is still waited for: the safety net under the signals reads it round and round.
+    index('task_children_open').on(t.tenant, t.parentId, t.childId).where(sql`outcome is null`),
+  ],
+)
+
+/** An address that stands for many. `roster` counts the changes of its members: a post is made for exactly one roster. */
+export const channels = pgTable(
+  'channels',
+  {
+    tenant: text('tenant').notNull(),
+    name: text('name').notNull(),
+    /** `channel`, or `room`: known by its unguessable name alone. */
+    kind: text('kind').notNull().default('channel'),
+    owner: text('owner').notNull(),
+    title: text('title'),
+    description: text('description'),
+    mode: text('mode').notNull(),
+    rule: text('rule').notNull(),
+    needed: integer('needed').notNull().default(0),
+    collectSeconds: integer('collect_seconds'),
+    posting: text('posting').notNull(),
+    joining: text('joining').notNull(),
+    visibility: text('visibility').notNull(),
+    /** The number of the last post, +1 for each from 1. */
+    lastSeq: integer('last_seq').notNull().default(0),
+    /** Posts up to this one are no longer shown. */
+    clearedSeq: integer('cleared_seq').notNull().default(0),
+    roster: integer('roster').notNull().default(0),
+    bytes: bigint('bytes', { mode: 'number' }).notNull().default(0),
+    bytesMax: bigint('bytes_max', { mode: 'number' }),
+    /** Where it was opened from without credentials. */
+    openedFrom: text('opened_from'),
+    createdAt: createdAt(),
+    modifiedAt: instant('modified_at').notNull().defaultNow(),
+    expiresAt: instant('expires_at'),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenant, t.name] }),
+    index('channels_expiring').on(t.expiresAt).where(sql`expires_at is not null`),
+    index('channels_opened_from').on(t.openedFrom).where(sql`opened_from is not null`),
+  ],
+)
+
+/** `agent` false: a name that somebody gave himself in a room; nothing is delivered to it. */
+export const channelMembers = pgTable(
+  'channel_members',
+  {
+    tenant: text('tenant').notNull(),
+    channel: text('channel').notNull(),
+    member: text('member').notNull(),
+    agent: boolean('agent').notNull().default(true),
+    /** Which posts it gets, JSON; null: all. */
+    filter: text('filter'),
+    joinedAt: instant('joined_at').notNull().defaultNow(),
+    joinedSeq: integer('joined_seq').notNull(),
+    by: text('by').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenant, t.channel, t.member] }),
+    index('channel_members_by_member').on(t.tenant, t.member),
+  ],
+)
+
+/** A channel's posts, numbered without a gap; the content is the task's. */
+export const channelPosts = pgTable(
+  'channel_posts',
+  {
+    tenant: text('tenant').notNull(),
+    channel: text('channel').notNull(),
+    seq: integer('seq').notNull(),
+    taskId: uuid('task_id').notNull(),
+    caller: text('caller').notNull(),
+    /** How the sender calls itself. */
+    sender: text('sender').notNull(),
+    /** It has proved to be that. */
+    verified: boolean('verified').notNull(),
+    recipients: integer('recipients').notNull(),
+    at: instant('at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.tenant, t.channel, t.seq] }), index('channel_posts_by_task').on(t.tenant, t.taskId)],
 )
 
 /** `registration` is the document as registered; `card` the upstream's own, canonical; `credentials` sealed. */
