@@ -20,9 +20,13 @@ export function buildMcpAgents(
 ): McpAgents {
   let loading: Promise<McpPeer> | undefined
   async function load(): Promise<McpPeer> {
-    const { createMcpPeer } = await import('./wire/bridges/mcp/outbound/peer.ts')
+    const [{ createMcpPeer }, { linksThrough }] = await Promise.all([
+      import('./wire/bridges/mcp/outbound/peer.ts'),
+      import('./wire/bridges/mcp/outbound/transport.ts'),
+    ])
     return createMcpPeer({
-      ...{ egress, clock, limits, environment },
+      ...{ clock, limits },
+      openLink: linksThrough({ egress, limits, environment }),
       version: VERSION,
       others: async () => (await readTotals(db, 'default')).replicas > 1,
       toolsChanged: ({ tenant, name }) => signals.emit('agent.toolsChanged', { tenant, agent: name }),

@@ -134,9 +134,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'store/drivers/pglite.ts',
     // What a card's signature covers is said in one place.
     'wire/bindings/cardTrust.ts',
-    // The MCP server is one definition, served at the gateway and on stdio.
-    'wire/bridges/mcp/catalogue.ts',
-    'wire/bridges/mcp/server.ts',
+    // The MCP server is one definition, served at the gateway and on stdio; servers stand as agents by one set of rules.
+    'wire/bridges/mcp/',
     'version.ts',
     // The messages of gRPC, which are generated.
     'wire/bindings/grpc/gen/',

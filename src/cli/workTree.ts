@@ -10,12 +10,17 @@ export const WORK: readonly CommandRow[] = [
     options: [
       [
         '--mode <mode>',
-        'exec: a process for each message; lines: one, JSON lines; acp: a coding agent (default: exec)',
+        'exec: a process for each message; lines: one, JSON lines; mcp: an MCP server; acp: a coding agent (default: exec)',
       ],
       [
         '--permit <kinds>',
         'acp: what it may do, with commas: read, edit, execute, …, all (default: nothing that it asks for)',
       ],
+      [
+        '--permissions <policy>',
+        'acp: of what it asks leave for beyond --permit: deny, allow, or ask the sender (default: deny)',
+      ],
+      ['--idempotent <tools>', 'mcp: tools that may be called again after a crash, with commas, whatever they say'],
       ['--concurrency <n>', 'tasks side by side (default: 1)'],
       ['--sandbox-env <names>', 'only these variables reach the command, with commas (default: all but ours)'],
       ['--cwd <folder>', 'where it runs (default: here)'],
@@ -27,7 +32,11 @@ export const WORK: readonly CommandRow[] = [
       ['--description <text>', 'what it does, when it is registered'],
       ['--worker <name>', 'under which what was in hand is taken up again (default: this machine and a number)'],
     ],
-    examples: ['work shout -- tr a-z A-Z', 'work reviewer --concurrency 4 --task-timeout 10m -- ./review.sh'],
+    examples: [
+      'work shout -- tr a-z A-Z',
+      'work reviewer --concurrency 4 --task-timeout 10m -- ./review.sh',
+      'work files --mode mcp -- npx -y @modelcontextprotocol/server-filesystem .',
+    ],
     run: async () => (await import('./commands/work.ts')).workCommand,
   },
   {

@@ -114,6 +114,36 @@ test('it may do what is listed, and no more; what is not offered is refused', as
   expect(textOf(await permitted.client.send('edit'))).toBe('selected y')
 })
 
+test('what it asks leave for can be left to the sender: the turn waits for the answer', async () => {
+  const { client } = await aCoder('coder6', ['--permit', 'read', '--permissions', 'ask'])
+  const asked = await client.send('edit')
+  expect(stateOf(asked)).toBe('TASK_STATE_INPUT_REQUIRED')
+  const { parts = [] } = asked.status.message ?? {}
+  expect(parts[0]?.text).toBe('May it: edit it?\ny: Yes\nn: No')
+  expect(parts.find(({ mediaType }) => mediaType === 'application/schema+json')?.data).toMatchObject({
+    properties: { option: { enum: ['y', 'n'] } },
+  })
+  const reply = (text: string) => client.send(text, { message: { taskId: asked.id } })
+  expect((await reply('perhaps')).status.message?.parts[0]?.text).toContain('none of the options')
+  const done = await reply('yes')
+  expect([stateOf(done), textOf(done)]).toEqual(['TASK_STATE_COMPLETED', 'selected y'])
+  // The same agent, the same session: it has not begun anew.
+  expect(textOf(await client.send('hello', { message: { contextId: asked.contextId } }))).toBe('s1 turn 2')
+  const refused = await client.send('edit')
+  const message = { messageId: 'a-no', role: 'ROLE_USER', taskId: refused.id, parts: [{ data: { option: 'n' } }] }
+  expect(textOf((await client.rpc('SendMessage', { message })).result.task)).toBe('selected n')
+})
+
+test('a question whose agent has ended is not answered by another', async () => {
+  const { client } = await aCoder('coder7', ['--permissions', 'ask'])
+  const asked = await client.send('edit')
+  await client.send('crash', { configuration: { returnImmediately: true } })
+  await expect.poll(async () => textOf(await client.send('hello'))).toContain('turn')
+  const ended = await client.send('yes', { message: { taskId: asked.id } })
+  expect(stateOf(ended)).toBe('TASK_STATE_FAILED')
+  expect(ended.status.message?.parts[0]?.text).toContain('OUTCOME_UNKNOWN')
+})
+
 test('when it ends in the middle, the task waits for the next attempt, with a new process', async () => {
   const { client, stderr } = await aCoder('coder5')
   const sent = await client.send('crash', { configuration: { returnImmediately: true } })

@@ -3,11 +3,11 @@ import { join, resolve } from 'node:path'
 import { type DoWork, GatewayError, type Job, type WorkOptions, work } from '../../client/mailbox.ts'
 import { sha256 } from '../../platform/ids.ts'
 import { type AgentToken, agentToken, notOurs } from '../agentToken.ts'
-import { problem } from '../client.ts'
+import { createGateway, problem } from '../client.ts'
 import { childEnvironment, pickedEnvironment } from '../credentials.ts'
-import { usage } from '../errors.ts'
+import { CliError, usage } from '../errors.ts'
 import type { Invocation, Run } from '../invocation.ts'
-import { acpWork } from '../runner/acp.ts'
+import { acpWork, type Permissions } from '../runner/acp.ts'
 import { findProgram } from '../runner/child.ts'
 import { execWork } from '../runner/exec.ts'
 import { linesWork } from '../runner/lines.ts'
@@ -22,13 +22,17 @@ export const workCommand: Run = async (call) => {
   if (name === '') throw usage(`${call.args[0]} cannot be an agent's name`, 'letters, digits, - _ and .')
   const concurrency = whole(call, 'concurrency', 1, 64)
   const settings = runnerSettings(name, call)
-  const { work: perform, close } = runnerFor(call.option('mode') ?? 'exec', settings, call)
   const token = agentToken(name, call)
+  const tell = (facts: Facts) => tellFacts(name, token, facts, call)
+  const { work: perform, close, facts } = await runnerFor(call.option('mode') ?? 'exec', settings, call, tell)
   const worker = workerName(name, call)
   // The terminal has gone: as if told to stop, or the command would go on alone.
   process.once('SIGHUP', () => process.kill(process.pid, 'SIGTERM'))
   try {
-    const first = token.known() ?? (await token.enrol(registration(call, concurrency)))
+    const document = { ...(await facts?.()), ...registration(call, concurrency) }
+    const known = token.known()
+    const first = known ?? (await token.enrol(document))
+    if (known !== undefined && facts) await tell(await facts())
     introduce(name, worker.name, settings, call)
     const options: Omit<WorkOptions, 'token'> = {
       gateway: call.gateway.url,
@@ -39,7 +43,7 @@ export const workCommand: Run = async (call) => {
       onError: (error, job) =>
         call.out.note(`${at(call)}  ${job ? `task ${job.task.id}  ` : ''}${(error as Error).message}`),
     }
-    await working({ ...options, token: first }, told(perform, call), () => anew(token, name, call, concurrency))
+    await working({ ...options, token: first }, told(perform, call), () => anew(token, name, call, document))
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error
     throw problem(error.status, { code: error.code, detail: error.message, hint: error.hint }, true)
@@ -60,9 +64,26 @@ async function working(options: WorkOptions, perform: DoWork, anew: () => Promis
   }
 }
 
-async function anew(token: AgentToken, name: string, call: Invocation, concurrency: number): Promise<string> {
+async function anew(token: AgentToken, name: string, call: Invocation, document: Facts): Promise<string> {
   if (!token.forget()) throw notOurs(name, call)
-  return token.enrol(registration(call, concurrency))
+  return token.enrol(document)
+}
+
+/** What a program tells of itself, as members of a registration. */
+type Facts = Readonly<Record<string, unknown>>
+
+/** An agent that is registered already says what it can do now. That it cannot say so keeps it from no work. */
+async function tellFacts(name: string, token: AgentToken, facts: Facts, call: Invocation): Promise<void> {
+  const { gateway, http, signal, out } = call
+  const own = call.option('description') ? { description: call.option('description') } : {}
+  try {
+    await createGateway({ url: gateway.url, key: token.known(), http, signal }).send('PATCH', `/v1/agents/${name}`, {
+      ...facts,
+      ...own,
+    })
+  } catch (error) {
+    out.note(`${at(call)}  the gateway does not take what ${name} can do: ${(error as Error).message}`)
+  }
 }
 
 const registration = (call: Invocation, maxInflight: number) => ({
@@ -71,18 +92,59 @@ const registration = (call: Invocation, maxInflight: number) => ({
   ...(call.option('description') && { description: call.option('description') }),
 })
 
-function runnerFor(
+interface Runner {
+  readonly work: DoWork
+  readonly close: () => Promise<void>
+  /** Starts the program to ask it. */
+  readonly facts?: () => Promise<Facts>
+}
+
+async function runnerFor(
   mode: string,
   settings: RunnerSettings,
   call: Invocation,
-): { work: DoWork; close: () => Promise<void> } {
+  tell: (facts: Facts) => Promise<void>,
+): Promise<Runner> {
   if (mode === 'exec') return { work: execWork(settings), close: async () => {} }
   if (mode === 'lines') return linesWork(settings)
-  if (mode === 'acp') return acpWork(settings, new Set((call.option('permit') ?? '').split(',')))
+  if (mode === 'acp') return acpWork(settings, permissions(call))
+  if (mode === 'mcp') return mcpRunner(settings, call, tell)
   throw usage(
     `--mode: there is no mode ${mode}`,
-    'exec (a process for each message), lines (one process, JSON lines) or acp (Agent Client Protocol)',
+    'exec (a process for each message), lines (one process, JSON lines), mcp (MCP server) or acp (Agent Client Protocol)',
   )
+}
+
+const listed = (call: Invocation, flag: string): string[] =>
+  (call.option(flag) ?? '').split(',').flatMap((name) => name.trim() || [])
+
+function permissions(call: Invocation): Permissions {
+  const otherwise = call.option('permissions') ?? 'deny'
+  if (otherwise !== 'ask' && otherwise !== 'allow' && otherwise !== 'deny')
+    throw usage(`--permissions: there is no ${otherwise}`, 'ask (the sender), allow or deny')
+  return { kinds: new Set(listed(call, 'permit')), otherwise }
+}
+
+/** The library is loaded for this mode alone. */
+async function mcpRunner(
+  settings: RunnerSettings,
+  call: Invocation,
+  tell: (facts: Facts) => Promise<void>,
+): Promise<Runner> {
+  const { mcpWork } = await import('../runner/mcp.ts')
+  const changed = () => void runner.facts().then(tell, (error: Error) => settings.onLine(error.message))
+  const runner = mcpWork(settings, listed(call, 'idempotent'), changed)
+  const facts = async () => {
+    try {
+      return await runner.facts()
+    } catch (error) {
+      await runner.close()
+      throw new CliError('A2ACLI_ERR_USAGE', (error as Error).message, {
+        hint: 'start it by hand, to see what it says',
+      })
+    }
+  }
+  return { ...runner, facts }
 }
 
 function runnerSettings(agent: string, call: Invocation): RunnerSettings {

@@ -1,135 +1,93 @@
 /**
- * A coding agent that speaks the Agent Client Protocol, version 1, on stdio: a session for each conversation, a turn for
- * each message. What it says grows the artifact, its tool calls are progress; what it asks leave for is decided by a list.
+ * A coding agent that speaks the Agent Client Protocol on stdio: a session for each conversation, a turn for each message.
+ * What it says grows the artifact, its tool calls are progress; what it asks leave for is decided by a list, or by the
+ * sender: then the turn stands still in this process until the answer comes, as a delivery of its own.
  */
-import { createInterface } from 'node:readline'
 import { PassThrough } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { z } from 'zod'
-import { type Artifact, type DoWork, type Job, type Message, NewMessages, TryAgain } from '../../client/mailbox.ts'
-import { type Child, startChild } from './child.ts'
+import {
+  type Artifact,
+  type DoWork,
+  type Job,
+  type Message,
+  NewMessages,
+  type Part,
+  TryAgain,
+} from '../../client/mailbox.ts'
+import { LIMITS } from '../../limits.ts'
+import { type Connection, connect, type Outcome, type Permission, type Permissions } from './acpConnection.ts'
+import { outcomeOf, questionOf } from './acpLeave.ts'
+import { answersQuestion, ELSEWHERE_ATTEMPTS, ELSEWHERE_SECONDS } from './asking.ts'
 import type { LinesWork } from './lines.ts'
 import { type RunnerSettings, textIn } from './settings.ts'
 import { tell } from './telling.ts'
 
-const PROTOCOL = 1
-const START_MS = 60_000
-/** Conversations whose session is remembered; the one begun longest ago starts anew. */
-const SESSIONS_MAX = 1_000
+export type { Permissions } from './acpConnection.ts'
 
-const LINE = z.object({
-  id: z.union([z.string(), z.number()]).optional(),
-  method: z.string().optional(),
-  params: z.unknown().optional(),
-  result: z.unknown().optional(),
-  error: z.object({ message: z.string() }).optional(),
-})
-const INITIALIZED = z.object({ protocolVersion: z.number() })
-const SESSION = z.object({ sessionId: z.string() })
 const TURN = z.object({ stopReason: z.string() })
-const UPDATE = z.object({
-  sessionId: z.string(),
-  update: z.object({
-    sessionUpdate: z.string(),
-    content: z.object({ type: z.string(), text: z.string().optional() }).optional().catch(undefined),
-    title: z.string().optional().catch(undefined),
-  }),
-})
-const PERMISSION = z.object({
-  sessionId: z.string(),
-  toolCall: z.object({ title: z.string().nullish(), kind: z.string().nullish() }),
-  options: z.array(z.object({ optionId: z.string(), kind: z.string() })),
-})
 
-/** What one turn hears of. */
-interface Turn {
-  readonly says: (text: string) => void
-  readonly does: (what: string) => void
+interface Question {
+  readonly permission: Permission
+  readonly answer: (outcome: Outcome) => void
 }
 
-interface Connection {
-  readonly child: Child
-  readonly sessions: Map<string, string>
-  readonly turns: Map<string, Turn>
-  readonly ready: Promise<unknown>
-  isOver: boolean
-  request(method: string, params: object): Promise<unknown>
-  notify(method: string, params: object): void
+/** A turn that goes on; it may outlive the delivery that began it, if it asks something. */
+interface Going {
+  readonly connection: Connection
+  readonly sessionId: string
+  readonly ended: Promise<string>
+  readonly questions: Question[]
+  /** Resolves when there is a question. */
+  asked(): Promise<'asks'>
+  /** Where its words go; what it says while nobody listens is kept. */
+  listen(to: { says: (text: string) => void; does: (what: string) => void } | undefined): void
+  /** It need not go on. */
+  cancel(): void
 }
 
-/** `permits`: kinds of tool calls (`read`, `edit`, `execute`, …) that it may do without asking anybody; `all`. */
-export function acpWork(settings: RunnerSettings, permits: ReadonlySet<string>): LinesWork {
+/** What of a task waits for the sender's answer. */
+interface Waiting {
+  readonly going: Going
+  /** Messages behind it. */
+  readonly messages: Message[]
+  readonly round: number
+  readonly timer: NodeJS.Timeout
+}
+
+export function acpWork(settings: RunnerSettings, permissions: Permissions): LinesWork {
   let connection: Connection | undefined
+  const waiting = new Map<string, Waiting>()
   const work: DoWork = async (job) => {
-    if (!connection || connection.isOver) connection = connect(settings, permits)
+    const held = waiting.get(job.task.id)
+    waiting.delete(job.task.id)
+    clearTimeout(held?.timer)
+    if (held && !held.going.connection.over()) return answered(job, held, { settings, waiting })
+    if (held || answersQuestion(job)) return lost(job, held !== undefined)
+    if (!connection || connection.over()) connection = connect(settings, permissions)
     const now = connection
     await unlessAborted(job, now.ready)
-    const sessionId = await unlessAborted(job, sessionFor(job, now, settings.command.cwd))
-    await perform(job, now, settings, sessionId)
+    const sessionId = await unlessAborted(job, now.session(job.task.contextId, settings.command.cwd))
+    const begin = (message: Message) => beginTurn(now, sessionId, textIn(message))
+    await perform(job, { settings, waiting, begin, messages: [job.message], round: 0 })
     return undefined
   }
   return {
     work,
     async close() {
-      if (!connection || connection.isOver) return
+      for (const { timer } of waiting.values()) clearTimeout(timer)
+      if (!connection || connection.over()) return
       connection.child.stop()
       await connection.child.ended.catch(() => {})
     },
   }
 }
 
-function connect(settings: RunnerSettings, permits: ReadonlySet<string>): Connection {
-  const child = startChild(settings.command)
-  const waiting = new Map<number, { resolve: (result: unknown) => void; reject: (error: Error) => void }>()
-  let asked = 0
-  const send = (line: object) => void child.process.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...line })}\n`)
-  const request = (method: string, params: object) =>
-    new Promise<unknown>((resolve, reject) => {
-      if (connection.isOver) return reject(new TryAgain('the program ended'))
-      waiting.set(++asked, { resolve, reject })
-      send({ id: asked, method, params })
-    })
-  const connection: Connection = {
-    ...{ child, sessions: new Map(), turns: new Map(), isOver: false, request },
-    notify: (method, params) => send({ method, params }),
-    ready: Promise.resolve(),
-  }
-  const hear = (text: string) => {
-    const line = lineOf(text)
-    if (!line) return settings.onLine(`not understood: ${text.slice(0, 200)}`)
-    if (line.method !== undefined) return answer(line.method, line.params, line.id)
-    const asker = waiting.get(Number(line.id))
-    waiting.delete(Number(line.id))
-    if (line.error) asker?.reject(new Error(line.error.message))
-    else asker?.resolve(line.result)
-  }
-  const answer = (method: string, params: unknown, id: string | number | undefined) => {
-    if (method === 'session/update') return follow(connection, params)
-    if (id === undefined) return
-    const permission = method === 'session/request_permission' ? PERMISSION.safeParse(params).data : undefined
-    if (permission) send({ id, result: { outcome: decide(permission, permits, connection) } })
-    else send({ id, error: { code: -32601, message: `${method} is not offered` } })
-  }
-  createInterface({ input: child.process.stdout }).on('line', hear)
-  createInterface({ input: child.process.stderr }).on('line', settings.onLine)
-  const over = (why: string) => {
-    connection.isOver = true
-    for (const { reject } of waiting.values()) reject(new TryAgain(`the program ended: ${why}`))
-  }
-  child.ended.then(
-    ({ code, signal }) => over(signal ?? `exit code ${code}`),
-    (error: Error) => over(error.message),
-  )
-  const clientCapabilities = { fs: { readTextFile: false, writeTextFile: false }, terminal: false }
-  const ready = request('initialize', { protocolVersion: PROTOCOL, clientCapabilities }).then((result) => {
-    const { protocolVersion } = INITIALIZED.parse(result)
-    if (protocolVersion !== PROTOCOL)
-      throw new Error(`it speaks version ${protocolVersion} of the protocol, not ${PROTOCOL}`)
-  })
-  // Who does not begin is ended, and the task tried again.
-  const timer = setTimeout(() => child.stop(), START_MS)
-  ready.catch(() => {}).finally(() => clearTimeout(timer))
-  return Object.assign(connection, { ready })
+/** Who asked is not here: elsewhere perhaps, or it has ended. */
+async function lost(job: Job, isKnown: boolean): Promise<undefined> {
+  if (!isKnown && job.attempt <= ELSEWHERE_ATTEMPTS)
+    throw new TryAgain('another process may hold the turn that asked', ELSEWHERE_SECONDS)
+  await job.fail({ text: 'OUTCOME_UNKNOWN: the agent that asked has ended' })
 }
 
 /** Whoever is not wanted any more does not wait for a program that begins. */
@@ -142,42 +100,47 @@ function unlessAborted<T>({ signal }: Job, promise: Promise<T>): Promise<T> {
   })
 }
 
-function lineOf(text: string): z.infer<typeof LINE> | undefined {
-  try {
-    return LINE.safeParse(JSON.parse(text)).data
-  } catch {
-    return undefined
+/** Of what it says while nobody listens; the rest is lost with a word. */
+const UNHEARD_CHARS_MAX = 1_000_000
+
+function beginTurn(connection: Connection, sessionId: string, text: string): Going {
+  const questions: Question[] = []
+  let unheard = ''
+  let listener: { says: (text: string) => void; does: (what: string) => void } | undefined
+  let wake = () => {}
+  connection.turns.set(sessionId, {
+    says(words) {
+      if (listener) listener.says(words)
+      else if (unheard.length < UNHEARD_CHARS_MAX) unheard += words
+    },
+    does: (what) => listener?.does(what),
+    asks: (permission) =>
+      new Promise((answer) => {
+        questions.push({ permission, answer })
+        wake()
+      }),
+  })
+  const request = connection.request('session/prompt', { sessionId, prompt: [{ type: 'text', text }] })
+  const ended = request.then((result) => TURN.parse(result).stopReason)
+  ended.catch(() => {}).finally(() => connection.turns.delete(sessionId))
+  return {
+    ...{ connection, sessionId, ended, questions },
+    asked: () =>
+      new Promise((resolve) => {
+        wake = () => resolve('asks')
+        if (questions.length > 0) wake()
+      }),
+    listen(to) {
+      listener = to
+      if (!to || unheard === '') return
+      to.says(unheard)
+      unheard = ''
+    },
+    cancel() {
+      connection.notify('session/cancel', { sessionId })
+      for (const { answer } of questions.splice(0)) answer({ outcome: 'cancelled' })
+    },
   }
-}
-
-function follow({ turns }: Connection, params: unknown): void {
-  const said = UPDATE.safeParse(params).data
-  const turn = said && turns.get(said.sessionId)
-  if (!turn) return
-  const { sessionUpdate, content, title } = said.update
-  if (sessionUpdate === 'agent_message_chunk' && content?.text !== undefined) turn.says(content.text)
-  if (sessionUpdate === 'tool_call' && title !== undefined) turn.does(title)
-}
-
-function decide(
-  { sessionId, toolCall, options }: z.infer<typeof PERMISSION>,
-  permits: ReadonlySet<string>,
-  { turns }: Connection,
-) {
-  const mayDo = permits.has('all') || permits.has(toolCall.kind ?? 'other')
-  const kinds = mayDo ? ['allow_once', 'allow_always'] : ['reject_once', 'reject_always']
-  turns.get(sessionId)?.does(`${mayDo ? 'allowed' : 'not allowed'}: ${toolCall.title ?? toolCall.kind ?? 'a tool'}`)
-  const chosen = kinds.flatMap((kind) => options.filter((option) => option.kind === kind))[0]
-  return chosen ? { outcome: 'selected', optionId: chosen.optionId } : { outcome: 'cancelled' }
-}
-
-async function sessionFor(job: Job, { sessions, request }: Connection, cwd: string): Promise<string> {
-  const known = sessions.get(job.task.contextId)
-  if (known !== undefined) return known
-  const { sessionId } = SESSION.parse(await request('session/new', { cwd, mcpServers: [] }))
-  if (sessions.size >= SESSIONS_MAX) sessions.delete(sessions.keys().next().value as string)
-  sessions.set(job.task.contextId, sessionId)
-  return sessionId
 }
 
 /** What a turn that did not end well is to the task. */
@@ -186,18 +149,61 @@ const ENDS: Readonly<Record<string, string>> = {
   max_turn_requests: 'it ran out of requests for one turn',
 }
 
-async function perform(job: Job, connection: Connection, settings: RunnerSettings, sessionId: string): Promise<void> {
-  const messages: Message[] = [job.message]
+interface Performing {
+  readonly settings: RunnerSettings
+  readonly waiting: Map<string, Waiting>
+  readonly begin: (message: Message) => Going
+  readonly messages: Message[]
+  /** Results that there are. */
+  readonly round: number
+  /** A turn that goes on. */
+  readonly going?: Going
+}
+
+/** The sender's word on what was asked last. */
+async function answered(job: Job, held: Waiting, { settings, waiting }: Pick<Performing, 'settings' | 'waiting'>) {
+  const { going, messages, round } = held
+  const [question] = going.questions
+  const outcome = question && outcomeOf(job.message, question.permission)
+  if (question && !outcome) {
+    keep(job, waiting, held)
+    return job.ask(questionOf(question.permission, 'this is none of the options'))
+  }
+  if (question && outcome) {
+    going.questions.shift()
+    question.answer(outcome)
+  }
+  const begin = (message: Message) => beginTurn(going.connection, going.sessionId, textIn(message))
+  return perform(job, { settings, waiting, begin, messages, round, going })
+}
+
+function keep(job: Job, waiting: Map<string, Waiting>, held: Omit<Waiting, 'timer'>): void {
+  const { id } = job.task
+  const timer = setTimeout(() => {
+    waiting.delete(id)
+    held.going.cancel()
+  }, LIMITS.mcpQuestionMs)
+  timer.unref()
+  waiting.set(id, { ...held, timer })
+}
+
+async function perform(job: Job, performing: Performing): Promise<void> {
+  const { settings, waiting, begin, messages } = performing
+  let { going, round } = performing
   const little: Artifact[] = []
-  for (let round = 0; ; ) {
-    const message = messages.shift()
-    if (message) {
-      const artifactId = round++ === 0 ? 'result' : `result-${round}`
-      const { stopReason, parts } = await turn({ job, connection, settings, sessionId, artifactId }, textIn(message))
-      if (job.signal.aborted || stopReason === 'cancelled') return job.signal.aborted ? undefined : job.release()
+  for (;;) {
+    const message = going ? undefined : messages.shift()
+    if (message) going = begin(message)
+    if (going) {
+      const artifactId = ++round === 1 ? 'result' : `result-${round}`
+      const { stopReason, parts } = await leg({ job, going, settings, artifactId })
+      if (parts && parts.length > 0) little.push({ artifactId, parts })
+      if (job.signal.aborted) return undefined
+      if (stopReason === 'asks') return ask(job, { going, messages, round }, little, waiting)
+      going = undefined
+      if (stopReason === 'cancelled') return job.release()
       if (stopReason === 'refusal') return job.reject('the agent refused')
       if (stopReason !== 'end_turn') return job.fail({ text: ENDS[stopReason] ?? stopReason })
-      if (parts && parts.length > 0) little.push({ artifactId, parts })
       messages.push(...job.unread().map((one) => one.message))
       continue
     }
@@ -210,23 +216,49 @@ async function perform(job: Job, connection: Connection, settings: RunnerSetting
   }
 }
 
-interface OneTurn {
+/** What it has said until now goes with the question. */
+async function ask(
+  job: Job,
+  held: Omit<Waiting, 'timer'>,
+  little: readonly Artifact[],
+  waiting: Map<string, Waiting>,
+): Promise<void> {
+  const { going } = held
+  if (waiting.size >= LIMITS.mcpQuestionsMax) {
+    going.cancel()
+    return job.release({ delaySeconds: ELSEWHERE_SECONDS })
+  }
+  for (const { artifactId = 'result', parts = [] } of little) {
+    const writer = job.artifact({ artifactId })
+    for (const part of parts) await writer.write(part)
+    await writer.end()
+  }
+  keep(job, waiting, held)
+  await job.ask(questionOf((going.questions[0] as Question).permission))
+}
+
+interface Leg {
   readonly job: Job
-  readonly connection: Connection
+  readonly going: Going
   readonly settings: RunnerSettings
-  readonly sessionId: string
   readonly artifactId: string
 }
 
-async function turn({ job, connection, settings, sessionId, artifactId }: OneTurn, text: string) {
+/** The turn as far as it goes under one lease: to its end, or to a question. */
+async function leg({
+  job,
+  going,
+  settings,
+  artifactId,
+}: Leg): Promise<{ stopReason: string; parts?: readonly Part[] }> {
   const { command, taskTimeoutMs, outputBytesMax, tellsProgress, onLine } = settings
   const [stdout, stderr] = [new PassThrough(), new PassThrough()]
   let over: string | undefined
   let grace: NodeJS.Timeout | undefined
   const cancel = () => {
-    connection.notify('session/cancel', { sessionId })
+    going.cancel()
     // Who does not hear it is ended, and with it what else it had in hand: that is tried again.
-    grace ??= setTimeout(() => connection.child.stop(), command.graceMs)
+    grace ??= setTimeout(() => going.connection.child.stop(), command.graceMs)
   }
   const stopFor = (why: string) => {
     over ??= why
@@ -238,26 +270,27 @@ async function turn({ job, connection, settings, sessionId, artifactId }: OneTur
     taskTimeoutMs === undefined
       ? undefined
       : setTimeout(() => stopFor(`not done after ${taskTimeoutMs / 1_000} s`), taskTimeoutMs)
-  connection.turns.set(sessionId, {
+  going.listen({
     says: (words) => void stdout.write(words),
     does: (what) => void stderr.write(`${what}\n`),
   })
   job.signal.addEventListener('abort', cancel, { once: true })
   if (job.signal.aborted) cancel()
   try {
-    const prompt = [{ type: 'text', text }]
-    const { stopReason } = TURN.parse(await connection.request('session/prompt', { sessionId, prompt }))
+    const stopReason = await Promise.race([going.ended, going.asked()])
     if (over !== undefined) throw new Error(over)
+    going.listen(undefined)
     stdout.end()
     stderr.end()
     await Promise.all([finished(stdout), finished(stderr)])
-    const parts = stopReason === 'end_turn' && !job.signal.aborted ? await telling.end() : undefined
-    return { stopReason, parts }
+    const tells = stopReason === 'end_turn' || stopReason === 'asks'
+    const parts = tells && !job.signal.aborted ? await telling.end() : undefined
+    return { stopReason, ...(parts && { parts }) }
   } finally {
     clearTimeout(timer)
     clearTimeout(grace)
     job.signal.removeEventListener('abort', cancel)
-    connection.turns.delete(sessionId)
+    going.listen(undefined)
     await telling.stop()
   }
 }

@@ -2,20 +2,23 @@
  * A connection to one MCP server: a child process and its pipes, or HTTP through the egress; either protocol era. What it
  * knows of a call is the call's; a connection that has ended is never used again.
  */
-import { Client } from '@modelcontextprotocol/client'
+import { Client, SdkError, SdkErrorCode } from '@modelcontextprotocol/client'
+import type { Limits } from '../../../../limits.ts'
 import type { AgentTarget, McpServerTarget } from '../../../../ports.ts'
-import { createCalls } from './calls.ts'
+import { type Calls, createCalls } from './calls.ts'
 import type { CallResult } from './content.ts'
 import { CALL_KEY } from './egressFetch.ts'
-import { createOwners } from './owner.ts'
+import { createOwners, type Owners } from './owner.ts'
 import type { Elicitation, ElicitationAnswer } from './question.ts'
 import type { Run } from './run.ts'
 import { schemaValidator } from './schemas.ts'
 import type { ServerFacts, ServerTool } from './tools.ts'
-import { type TransportTools, transportTo } from './transport.ts'
+import type { OpenLink } from './transport.ts'
 
-export interface SessionTools extends Omit<TransportTools, 'streams'> {
+export interface SessionTools {
+  readonly limits: Limits
   readonly version: string
+  readonly openLink: OpenLink
   /** The server offers other tools than before. */
   readonly toolsChanged: (target: AgentTarget) => void
 }
@@ -46,32 +49,18 @@ export async function openSession(
 ): Promise<Session> {
   const { limits } = tools
   const owners = createOwners<Run>()
+  const calls = createCalls()
   let ended = false
   let running = 0
   let retired = false
-  const closeIfIdle = () => {
-    if (retired && running === 0) void client.close().catch(() => {})
-  }
-  const client = newClient(target, tools)
-  const calls = createCalls()
-  client.setRequestHandler('elicitation/create', async ({ params }, { mcpReq }) => {
-    const run = calls.whoAsked(String(mcpReq.id)) ?? (await owners.ask())
-    if (!run) return { action: 'cancel' }
-    const answer = await run.ask(params as Elicitation)
-    owners.resume(run)
-    return { ...answer }
-  })
-  client.onclose = () => {
+  const over = () => {
     ended = true
     owners.close()
     onEnd()
   }
-  const { transport, lastWords } = transportTo(target, mcp, { ...tools, streams: calls })
-  try {
-    await client.connect(transport, { timeout: limits.mcpConnectMs })
-  } catch (error) {
-    await client.close().catch(() => {})
-    throw error
+  const { client, lastWords } = await connected({ target, mcp, tools, owners, calls, over })
+  const closeIfIdle = () => {
+    if (retired && running === 0) void client.close().catch(() => {})
   }
 
   return {
@@ -105,12 +94,49 @@ export async function openSession(
   }
 }
 
-function newClient(target: AgentTarget, { limits, version, toolsChanged }: SessionTools): Client {
+interface Connecting {
+  readonly target: AgentTarget
+  readonly mcp: McpServerTarget
+  readonly tools: SessionTools
+  readonly owners: Owners<Run>
+  readonly calls: Calls
+  /** It has ended. */
+  readonly over: () => void
+}
+
+/** Rejects when the server cannot be spoken to. */
+async function connected(how: Connecting, negotiates = true): Promise<{ client: Client; lastWords: () => string }> {
+  const { target, mcp, tools, owners, calls, over } = how
+  const client = newClient(target, tools, negotiates)
+  const { transport, lastWords, asksInPlace = false } = tools.openLink(target, mcp, calls)
+  client.setRequestHandler('elicitation/create', async ({ params }, { mcpReq }) => {
+    const run = calls.whoAsked(String(mcpReq.id)) ?? (await owners.ask())
+    if (!run) return { action: 'cancel' }
+    const answer = await run.ask(params as Elicitation)
+    owners.resume(run)
+    return { ...answer }
+  })
+  let onClose = asksInPlace && negotiates ? () => {} : over
+  client.onclose = () => onClose()
+  try {
+    await client.connect(transport, { timeout: tools.limits.mcpConnectMs })
+  } catch (error) {
+    await client.close().catch(() => {})
+    const endedAtOurs = error instanceof SdkError && error.code === SdkErrorCode.EraNegotiationFailed
+    if (!negotiates || !asksInPlace || !endedAtOurs) throw error
+    return connected(how, false)
+  }
+  if (!client.transport) throw new Error('it has ended')
+  onClose = over
+  return { client, lastWords }
+}
+
+function newClient(target: AgentTarget, { limits, version, toolsChanged }: SessionTools, negotiates: boolean): Client {
   return new Client(
     { name: 'waypost', version },
     {
       capabilities: { elicitation: { form: {}, url: {} } },
-      versionNegotiation: { mode: 'auto', probe: { timeoutMs: limits.mcpProbeMs } },
+      ...(negotiates && { versionNegotiation: { mode: 'auto' as const, probe: { timeoutMs: limits.mcpProbeMs } } }),
       inputRequired: { autoFulfill: false },
       jsonSchemaValidator: schemaValidator as never,
       listChanged: { tools: { autoRefresh: false, onChanged: () => toolsChanged(target) } },
