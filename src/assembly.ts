@@ -32,7 +32,7 @@ import { createOpen } from './store/tasks.ts'
 import { USER_AGENT } from './version.ts'
 import { createFetchCard } from './wire/bindings/card.ts'
 import { createPeer } from './wire/bindings/peer.ts'
-import { createPostWebhook } from './wire/bindings/webhook.ts'
+import { createPrepareWebhook } from './wire/bindings/webhook.ts'
 import { ALL_VERSIONS } from './wire/versions/table.ts'
 
 const LOOPBACK = ['127.0.0.0/8', '::1/128']
@@ -55,9 +55,9 @@ export async function buildOutward(ground: Ground) {
       signals.emit('delivery.quarantined', { task: '', destination: `agent:${name}`, reason }),
   })
   const { signer, signingKeys } = await buildSigner(ground)
-  const postWebhook = createPostWebhook({ ...tools, sign: signer, userAgent: USER_AGENT })
+  const prepareWebhook = createPrepareWebhook({ ...tools, sign: signer, userAgent: USER_AGENT })
   const mcp = buildMcpAgents(ground, { egress, fetchCard, peer })
-  return { egress, mcp, fetchCard: mcp.fetchCard, peer: mcp.peer, signer, signingKeys, postWebhook }
+  return { egress, mcp, fetchCard: mcp.fetchCard, peer: mcp.peer, signer, signingKeys, prepareWebhook }
 }
 
 export type Outward = Awaited<ReturnType<typeof buildOutward>>
@@ -142,7 +142,7 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents }: P
     now,
     agents,
     peer: outward.peer,
-    postWebhook: outward.postWebhook,
+    prepareWebhook: outward.prepareWebhook,
     seal,
     record,
     signals,

@@ -289,4 +289,9 @@ export interface WebhookPost {
   /** Something before this could not be delivered and is a dead letter. */
   readonly gap: boolean
 }
-export type PostWebhook = (post: WebhookPost, signal: AbortSignal) => Promise<Verdict & AttemptFacts>
+/**
+ * Makes a post ready, encoded and signed, before there is a place for it at the receiver; what it gives sends it. What has
+ * gone wrong with that is thrown by the sending.
+ */
+export type PrepareWebhook = (post: WebhookPost) => SendWebhook
+export type SendWebhook = (signal: AbortSignal) => Promise<Verdict & AttemptFacts>

@@ -46,14 +46,18 @@ export interface Leased {
 
 /** The columns of a delivery in hand, after `returning`. */
 export const LEASED = `tenant, id::text, kind, destination, ordering_key as "orderingKey", task_id::text as "taskId", seq, config_id as "configId", attempt,
-  lease::text, (extract(epoch from due_at) * 1000)::float8 as "dueAt", (extract(epoch from created_at) * 1000)::float8 as "createdAt",
-  (extract(epoch from expires_at) * 1000)::float8 as "expiresAt", code`
+  lease::text, date_part('epoch', due_at) * 1000 as "dueAt", date_part('epoch', created_at) * 1000 as "createdAt",
+  date_part('epoch', expires_at) * 1000 as "expiresAt", code`
 
-/** Of `deliveries d`: nothing of its ordering key is older and waiting, or in flight. */
-export const FREE = `not exists (select 1 from deliveries b where b.tenant = d.tenant and b.destination = d.destination
-      and b.ordering_key = d.ordering_key and b.state = 0 and (b.position, b.id) < (d.position, d.id))
-    and not exists (select 1 from deliveries f where f.tenant = d.tenant and f.destination = d.destination
-      and f.ordering_key = d.ordering_key and f.state = 1)`
+/**
+ * Of `deliveries d`: nothing of its ordering key is older and waiting, or in flight. Two looks into an index for each row;
+ * as `not exists` they become joins, and what is in flight at the destination is read for every claim and compared with
+ * every row: with 300 in flight 27 µs a row instead of 18.
+ */
+export const FREE = `(select true from deliveries b where b.tenant = d.tenant and b.destination = d.destination
+      and b.ordering_key = d.ordering_key and b.state = 0 and (b.position, b.id) < (d.position, d.id) limit 1) is null
+    and (select true from deliveries f where f.tenant = d.tenant and f.destination = d.destination
+      and f.ordering_key = d.ordering_key and f.state = 1 limit 1) is null`
 
 const CLAIM: Statement = {
   name: 'deliveries.claim',

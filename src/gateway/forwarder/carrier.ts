@@ -13,7 +13,7 @@ import type { Handed } from '../tasks/open.ts'
 import { runAttempt } from './attempt.ts'
 import type { LaneResult, Ready } from './lane.ts'
 import type { AttemptTools, ForwarderTools, SettleRequest } from './tools.ts'
-import { runWebhookAttempt } from './webhookAttempt.ts'
+import { prepareWebhook, runWebhookAttempt } from './webhookAttempt.ts'
 
 export interface Carrier {
   /** Reads what claimed deliveries carry, all at once. */
@@ -106,13 +106,10 @@ export function createCarrier(forwarder: ForwarderTools, stopping: AbortSignal):
         const loads = new Map((await loadWebhooks(forwarder.db, leased)).map((load) => [load.id, load]))
         return leased.flatMap((one) => {
           const load = loads.get(one.id)
+          if (!load) return []
+          const send = load.gone ? undefined : prepareWebhook(one, load, tools)
           const run = async (leave: () => void) => {
-            const attempt = await runWebhookAttempt(
-              one,
-              load as NonNullable<typeof load>,
-              { ...tools, leave },
-              stopping,
-            )
+            const attempt = await runWebhookAttempt(one, send, { ...tools, leave }, stopping)
             return report(
               one,
               attempt.startedAt,
@@ -121,7 +118,7 @@ export function createCarrier(forwarder: ForwarderTools, stopping: AbortSignal):
               attempt.status,
             )
           }
-          return load ? [{ leased: one, run, handed: false }] : []
+          return [{ leased: one, run, handed: false }]
         })
       }
       const loads = new Map(

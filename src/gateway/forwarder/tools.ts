@@ -4,7 +4,7 @@ import type { HappeningSignals } from '../../happenings.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Seal } from '../../platform/seal.ts'
 import type { LoopTools } from '../../platform/service.ts'
-import type { Peer, PostWebhook } from '../../ports.ts'
+import type { Peer, PrepareWebhook } from '../../ports.ts'
 import type { Db } from '../../store/db.ts'
 import type { Leased } from '../../store/deliveries.ts'
 import type { Agents } from '../agents/registry.ts'
@@ -36,7 +36,7 @@ export interface AttemptTools {
   readonly now: () => Date
   readonly agents: Agents
   readonly peer: Peer
-  readonly postWebhook: PostWebhook
+  readonly prepareWebhook: PrepareWebhook
   readonly seal: Seal
   readonly record: Record
   readonly settle: (attempt: { leased: Leased; startedAt: number }, request: SettleRequest) => Promise<boolean>

@@ -3,6 +3,7 @@
 import type { Task } from '../../a2a/tasks.ts'
 import { decide, type Outcome, type Verdict } from '../../delivery.ts'
 import { chance } from '../../platform/ids.ts'
+import type { SendWebhook, WebhookPost } from '../../ports.ts'
 import type { Leased, WebhookLoad } from '../../store/deliveries.ts'
 import { disablePushConfig } from '../../store/pushConfigs.ts'
 import { backoffMs } from '../deliveries/backoff.ts'
@@ -19,36 +20,48 @@ export interface WebhookAttempt {
   readonly status?: number
 }
 
+/** The request, made ready while its delivery waits for a place. */
+export function prepareWebhook(leased: Leased, load: WebhookLoad, tools: AttemptTools): SendWebhook {
+  try {
+    return tools.prepareWebhook(postOf(leased, load, tools))
+  } catch (error) {
+    // Its own attempt fails, not the claim that it came with.
+    return () => Promise.reject(error)
+  }
+}
+
+function postOf(leased: Leased, load: WebhookLoad, tools: AttemptTools): WebhookPost {
+  const trace = readTrace(load.trace)
+  return {
+    url: load.url,
+    version: load.version,
+    id: leased.id,
+    attempt: leased.attempt,
+    taskId: leased.taskId,
+    sequence: leased.seq,
+    json: load.body,
+    gap: load.gap,
+    snapshot: () => snapshotAt(leased, tools),
+    ...(trace && { trace }),
+    ...openPushSecrets(load, placeOf(leased), tools.seal),
+  }
+}
+
+const placeOf = ({ tenant, taskId, configId }: Leased) => ({ tenant, taskId, configId: configId ?? '' })
+
+/** `send`: undefined when the config is gone. */
 export async function runWebhookAttempt(
   leased: Leased,
-  load: WebhookLoad,
+  send: SendWebhook | undefined,
   tools: AttemptTools & { readonly leave: () => void },
   signal: AbortSignal,
 ): Promise<WebhookAttempt> {
   const attempt: WebhookAttempt = { leased, startedAt: tools.clock.elapsed() }
-  if (load.gone) return commit({ ...attempt, outcome: { kind: 'superseded' } }, tools)
-  const place = { tenant: leased.tenant, taskId: leased.taskId, configId: leased.configId ?? '' }
-  const trace = readTrace(load.trace)
-  const verdict = await tools.postWebhook(
-    {
-      url: load.url,
-      version: load.version,
-      id: leased.id,
-      attempt: leased.attempt,
-      taskId: leased.taskId,
-      sequence: leased.seq,
-      json: load.body,
-      gap: load.gap,
-      snapshot: () => snapshotAt(leased, tools),
-      ...(trace && { trace }),
-      ...openPushSecrets(load, place, tools.seal),
-    },
-    signal,
-  )
+  if (!send) return commit({ ...attempt, outcome: { kind: 'superseded' } }, tools)
+  const verdict = await send(signal)
   // A failure keeps its place until the lane has learnt from it.
   if (verdict.kind === 'accepted') tools.leave()
-  if (verdict.kind === 'refused' && verdict.code === 'GONE')
-    await disablePushConfig(tools.db, place.tenant, place.taskId, place.configId, verdict.reason)
+  if (verdict.kind === 'refused' && verdict.code === 'GONE') await disable(leased, verdict.reason, tools)
   return commit(
     {
       ...attempt,
@@ -58,6 +71,11 @@ export async function runWebhookAttempt(
     },
     tools,
   )
+}
+
+async function disable(leased: Leased, reason: string, { db }: AttemptTools): Promise<void> {
+  const { tenant, taskId, configId } = placeOf(leased)
+  await disablePushConfig(db, tenant, taskId, configId, reason)
 }
 
 /** Unknown is no reason to stop: a webhook is delivered at least once, under the same id each time. */

@@ -4,7 +4,8 @@ import type { Verdict } from '../../delivery.ts'
 import { LIMITS } from '../../limits.ts'
 import type { EgressFailure, EgressStream } from '../../platform/egress.ts'
 import { sha256 } from '../../platform/ids.ts'
-import type { PostWebhook, WebhookPost } from '../../ports.ts'
+import type { PrepareWebhook, WebhookPost } from '../../ports.ts'
+import type { VersionCodec } from '../versions/codec.ts'
 import { codecFor } from '../versions/table.ts'
 import type { ClientTools } from './agentClient.ts'
 import { faultOfEgress, retryAfterMs, verdictOf } from './faults.ts'
@@ -15,36 +16,61 @@ export interface WebhookTools extends ClientTools {
   readonly userAgent: string
 }
 
-export function createPostWebhook(tools: WebhookTools): PostWebhook {
+interface Made {
+  readonly headers: Record<string, string>
+  readonly body: string
+  /** When, by the monotonic clock. */
+  readonly at: number
+}
+
+export function createPrepareWebhook(tools: WebhookTools): PrepareWebhook {
   const { egress, clock, limits = LIMITS } = tools
-  return async function postWebhook(post, signal) {
+  return function prepareWebhook(post) {
     const codec = codecFor(post.version)
     if (!codec)
-      return { kind: 'refused', code: 'FAILED', retry: false, reason: `A2A ${post.version} is not spoken here` }
-    const { body, contentType } = await codec.encodePush(post.json, post.snapshot)
-    const headers = {
-      ...(await headersOf(post, body, tools)),
-      'content-type': contentType,
-      'a2a-version': codec.version,
+      return async () => ({
+        kind: 'refused',
+        code: 'FAILED',
+        retry: false,
+        reason: `A2A ${post.version} is not spoken here`,
+      })
+    const making = make(post, codec, tools)
+    // Whoever sends hears of it.
+    making.catch(() => {})
+    return async function send(signal) {
+      let made = await making
+      if (clock.elapsed() - made.at > STALE_MS) made = await make(post, codec, tools)
+      const began = clock.elapsed()
+      const answer = await egress.open({
+        url: post.url,
+        method: 'POST',
+        headers: made.headers,
+        body: made.body,
+        signal,
+        headersMs: limits.webhookTotalMs,
+        totalMs: limits.webhookTotalMs,
+        idleMs: DRAIN_MS,
+        bytesMax: limits.webhookReplyBytesMax,
+      })
+      const durationMs = Math.round(clock.elapsed() - began)
+      if (answer.kind !== 'answered') return { ...verdictOfFailure(answer), durationMs }
+      await drain(answer)
+      const later = retryAfterMs(answer.headers['retry-after'], clock)
+      return { ...verdictOfStatus(answer.status, later), status: answer.status, durationMs }
     }
-    const began = clock.elapsed()
-    const answer = await egress.open({
-      url: post.url,
-      method: 'POST',
-      headers,
-      body,
-      signal,
-      headersMs: limits.webhookTotalMs,
-      totalMs: limits.webhookTotalMs,
-      idleMs: DRAIN_MS,
-      bytesMax: limits.webhookReplyBytesMax,
-    })
-    const durationMs = Math.round(clock.elapsed() - began)
-    if (answer.kind !== 'answered') return { ...verdictOfFailure(answer), durationMs }
-    await drain(answer)
-    const later = retryAfterMs(answer.headers['retry-after'], clock)
-    return { ...verdictOfStatus(answer.status, later), status: answer.status, durationMs }
   }
+}
+/** What has waited for its place longer than this is signed anew: receivers compare the time with theirs. */
+const STALE_MS = 10_000
+
+async function make(post: WebhookPost, codec: VersionCodec, tools: WebhookTools): Promise<Made> {
+  const { body, contentType } = await codec.encodePush(post.json, post.snapshot)
+  const headers = {
+    ...(await headersOf(post, body, tools)),
+    'content-type': contentType,
+    'a2a-version': codec.version,
+  }
+  return { headers, body, at: tools.clock.elapsed() }
 }
 
 async function headersOf(post: WebhookPost, body: string, { clock, sign, userAgent }: WebhookTools) {

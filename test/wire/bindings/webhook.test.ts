@@ -4,9 +4,14 @@ import { Webhook } from 'standardwebhooks'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Task } from '../../../src/a2a/tasks.ts'
 import { createEgress, type Egress } from '../../../src/platform/egress.ts'
-import type { PostWebhook, WebhookPost } from '../../../src/ports.ts'
-import { createSigner, generateSigningKey, type Signer } from '../../../src/wire/bindings/signing.ts'
-import { createPostWebhook } from '../../../src/wire/bindings/webhook.ts'
+import type { PrepareWebhook, WebhookPost } from '../../../src/ports.ts'
+import {
+  createSigner,
+  generateSigningKey,
+  type Signer,
+  type WebhookClaims,
+} from '../../../src/wire/bindings/signing.ts'
+import { createPrepareWebhook } from '../../../src/wire/bindings/webhook.ts'
 import { type Receiver, startReceiver } from '../../support/receiver.ts'
 import { haste, loopbackEgress } from './peers.ts'
 
@@ -18,13 +23,19 @@ const secret = `whsec_${Buffer.from('a secret of twenty-four b').toString('base6
 let receiver: Receiver
 let egress: Egress
 let sign: Signer
-let post: PostWebhook
+let prepare: PrepareWebhook
+const post = (made: WebhookPost, signal: AbortSignal) => prepare(made)(signal)
 
 beforeEach(async () => {
   receiver = await startReceiver()
   egress = loopbackEgress()
   sign = await createSigner({ keys: [await generateSigningKey()], issuer: () => 'https://gateway.example' })
-  post = createPostWebhook({ egress, clock: { ...haste(), now: () => new Date() }, sign, userAgent: 'waypost/test' })
+  prepare = createPrepareWebhook({
+    egress,
+    clock: { ...haste(), now: () => new Date() },
+    sign,
+    userAgent: 'waypost/test',
+  })
 })
 afterEach(async () => {
   await egress.close()
@@ -98,6 +109,31 @@ describe('what arrives', () => {
     })
     expect((payload.exp as number) - (payload.iat as number)).toBeLessThanOrEqual(300)
     expect(sign.jwks().keys[0]).not.toHaveProperty('d')
+  })
+
+  test('what is ready waits for its place; what has waited long is signed anew', async () => {
+    let elapsed = 0
+    let made = 0
+    const clock = { ...haste(), now: () => new Date(1_700_000_000_000 + elapsed), elapsed: () => elapsed }
+    const counting = { ...sign, jwt: (claims: WebhookClaims) => sign.jwt(claims).finally(() => made++) }
+    const ready = createPrepareWebhook({ egress, clock, sign: counting, userAgent: 'x' })
+    const soon = ready(aPost())
+    const late = ready(aPost({ id: 'event-2.config-1' }))
+    expect(await soon(never)).toMatchObject({ kind: 'accepted' })
+    expect(made).toBe(2)
+    elapsed = 11_000
+    expect(await late(never)).toMatchObject({ kind: 'accepted' })
+    expect(made).toBe(3)
+    expect(receiver.log.entries.map(({ headers }) => headers['webhook-timestamp'])).toEqual([
+      '1700000000',
+      '1700000011',
+    ])
+  })
+
+  test('what cannot be made ready fails where it is sent', async () => {
+    const snapshot = () => Promise.reject(new Error('no log'))
+    await expect(post(aPost({ version: '0.3', snapshot }), never)).rejects.toThrow('no log')
+    expect(receiver.log.entries).toHaveLength(0)
   })
 
   test('a signature that the standardwebhooks package accepts, and only for this body', async () => {
@@ -180,8 +216,8 @@ describe('what became of it', () => {
     await receiver.stop()
     expect(await post(aPost({ url }), never)).toMatchObject({ kind: 'refused', code: 'UNREACHABLE', retry: true })
     const guarded = createEgress({ allow: [] })
-    const strict = createPostWebhook({ egress: guarded, clock: haste(), sign, userAgent: 'x' })
-    expect(await strict(aPost({ url }), never)).toMatchObject({ kind: 'refused', code: 'EGRESS_BLOCKED', retry: false })
+    const strict = createPrepareWebhook({ egress: guarded, clock: haste(), sign, userAgent: 'x' })
+    expect(await strict(aPost({ url }))(never)).toMatchObject({ kind: 'refused', code: 'EGRESS_BLOCKED', retry: false })
     await guarded.close()
   })
 
