@@ -84,6 +84,7 @@ export function buildParties(
   const interfaces = waysIn(ALL_VERSIONS.map(({ version }) => version).reverse(), grpc)
   const presenting = {
     find: agents.find,
+    findOpen: agents.findOpen,
     publicUrl: url,
     interfaces,
     sign: signer.signatures,
@@ -97,7 +98,10 @@ export function buildParties(
     signals,
     adminKey: secrets.adminKey,
     auth: config.auth,
-    isOpen: async (tenant, agent) => (await agents.find(tenant, agent))?.policy.access === 'anonymous',
+    async openTenant(name) {
+      const agent = await agents.findOpen(name)
+      return agent?.policy.access === 'anonymous' ? agent.tenant : undefined
+    },
     limits,
   })
   const keys = createApiKeys({ db, onRevoked: authenticate.forget })

@@ -29,7 +29,7 @@ import { buildGrpc } from './listeners.ts'
 import { failpoint } from './platform/failpoints.ts'
 import { listen } from './platform/listen.ts'
 import type { Service } from './platform/service.ts'
-import type { Caller, Execute } from './ports.ts'
+import { type Caller, DEFAULT_TENANT, type Execute } from './ports.ts'
 import { derivedKey } from './secrets.ts'
 import type { Db } from './store/db.ts'
 import { countWaiting } from './store/lanes.ts'
@@ -52,7 +52,7 @@ export interface Gateway {
   stop(): Promise<void>
 }
 
-const PROVISIONER: Caller = { tenant: 'default', id: 'operator', kind: 'local', permits: new Set(['operator']) }
+const PROVISIONER: Caller = { tenant: DEFAULT_TENANT, id: 'operator', kind: 'local', permits: new Set(['operator']) }
 
 /** Builds and starts a gateway. Rejects with an error that has a `code` and a `hint` when it cannot run. */
 export async function startGateway(config: Config, overrides: Overrides = {}): Promise<Gateway> {

@@ -28,7 +28,7 @@ export function buildMcpAgents(
       ...{ clock, limits },
       openLink: linksThrough({ egress, limits, environment }),
       version: VERSION,
-      others: async () => (await readTotals(db, 'default')).replicas > 1,
+      others: async () => (await readTotals(db)).replicas > 1,
       toolsChanged: ({ tenant, name }) => signals.emit('agent.toolsChanged', { tenant, agent: name }),
       onEnded: ({ name }, lastWords) =>
         signals.emit('service.failed', {

@@ -7,8 +7,15 @@ import type { AuthenticationInfo } from './a2a/push.ts'
 import type { Message, Task } from './a2a/tasks.ts'
 import type { AttemptFacts, UnknownCode, Verdict } from './delivery.ts'
 
-/** What a caller may do; an operator may do everything in its tenant. `agent` is what a mailbox agent's token has. */
-export type Permit = 'operator' | 'send' | 'read' | 'cancel' | 'push' | 'agent'
+/**
+ * What a caller may do. `admin`: everything in its tenant; `operator`: that in every tenant, and what concerns the gateway
+ * itself; `agent`: what a mailbox agent's token has; `card`: see agents; `observe`: see how everybody's tasks fare, not
+ * what they say.
+ */
+export type Permit = 'operator' | 'admin' | 'send' | 'read' | 'cancel' | 'push' | 'agent' | 'card' | 'observe'
+
+/** The tenant of whoever has not been given another. */
+export const DEFAULT_TENANT = 'default'
 
 /** The authenticated party. Every lookup of a task is by (tenant, caller id, task id). */
 export interface Caller {
@@ -19,9 +26,16 @@ export interface Caller {
   readonly permits: ReadonlySet<Permit>
   /** Agents it may address; undefined: all of the tenant. */
   readonly agents?: ReadonlySet<string>
+  /** Of these, those it may send to; undefined: all. */
+  readonly sendTo?: ReadonlySet<string>
+  /** Mailboxes that it may collect from without being the agent itself. */
+  readonly mailboxes?: ReadonlySet<string>
   /** How many messages its key may send, in place of what callers in general may; without a rate: any number. */
   readonly sendRate?: { readonly key: string; readonly rate: Rate | undefined }
 }
+
+/** Whoever may do everything in its tenant: an administrator of that tenant, or an operator of the gateway. */
+export const isAdmin = ({ permits }: Caller): boolean => permits.has('admin') || permits.has('operator')
 
 /** How often: a bucket that holds `burst` at most and is filled by `perSecond`. */
 export interface Rate {

@@ -12,6 +12,7 @@ export const GLOBAL_OPTIONS: readonly OptionRow[] = [
   ['--config <path>', 'a dotenv file instead of the nearest .env'],
   ['--gateway <url>', 'the gateway (default: WAYPOST_URL, else http://localhost:4280)'],
   ['--key <key>', 'key for the gateway (default: WAYPOST_KEY, else .waypost/admin.key)'],
+  ['--tenant <name>', "act in this tenant of the gateway; with an operator's key (default: the key's own)"],
 ]
 
 const SEEN = 'others on this machine see it in the process list and the shell keeps it in its history; prefer'

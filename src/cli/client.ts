@@ -116,6 +116,8 @@ export interface Gateway {
 export interface GatewaySettings {
   readonly url: string
   readonly key?: string | undefined
+  /** An operator's: to act in this tenant instead of his own. */
+  readonly tenant?: string | undefined
   readonly http: Http
   readonly signal?: AbortSignal
   readonly timeoutMs?: number | undefined
@@ -124,11 +126,13 @@ export interface GatewaySettings {
 /** A management route answers from its own books; longer than this it is not well. */
 const MANAGEMENT_TIMEOUT_MS = 30_000
 
-export function createGateway({ url, key, http, signal, timeoutMs = MANAGEMENT_TIMEOUT_MS }: GatewaySettings): Gateway {
+export function createGateway(settings: GatewaySettings): Gateway {
+  const { url, key, tenant, http, signal, timeoutMs = MANAGEMENT_TIMEOUT_MS } = settings
   const ask = async (method: string, path: string, body?: unknown): Promise<Response> => {
     const headers = {
       accept: 'application/json',
       ...(key && { authorization: `Bearer ${key}` }),
+      ...(tenant !== undefined && { 'x-waypost-tenant': tenant }),
       ...(body !== undefined && { 'content-type': 'application/json' }),
     }
     const request = { method, headers, signal, timeoutMs, ...(body !== undefined && { body: JSON.stringify(body) }) }

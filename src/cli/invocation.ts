@@ -134,7 +134,7 @@ export function createInvocation(input: InvocationInput): Invocation {
   const { url, source: gatewaySource } = gatewayUrl(flags.gateway as string | undefined, around)
   const key = gatewayKey(flags.key as string | undefined, around)
   out.hide(key?.key)
-  const gateway = createGateway({ url, key: key?.key, http, signal })
+  const gateway = createGateway({ url, key: key?.key, tenant: option('tenant'), http, signal })
   const timeFormat = (option('time-format') ?? 'relative') as TimeFormat
   if (has('insecure')) {
     const risk = secrets.length > 0 || key ? '; credentials may go to an impostor' : ''

@@ -19,12 +19,16 @@ const KEYS: readonly CommandRow[] = [
     group: GATEWAY,
     about: 'make a key; its secret is shown once',
     options: [
-      ['--permits <list>', 'send, read, cancel, push, agent or operator, with commas'],
+      ['--permits <list>', 'send, read, cancel, push, agent, observe, admin or operator, with commas'],
+      ['--scope <list>', 'narrower: agent:NAME:send, task:read, task:cancel, push:write, card:read, mailbox:NAME'],
       ['--agents <list>', 'only these agents (default: all)'],
       ['--rate <n[/burst]>', 'messages a second, and how many at once; or off (default: as WAYPOST_SEND_RATE says)'],
       ['--expires <duration>', 'ends by itself (30d)'],
     ],
-    examples: ['key create billing --permits send,read --agents invoices'],
+    examples: [
+      'key create billing --permits send,read --agents invoices',
+      'key create acme-admin --tenant acme --permits admin',
+    ],
     run: async () => (await key()).create,
   },
   {

@@ -7,10 +7,11 @@ import { getRequestListener } from '@hono/node-server'
 import { A2AError } from '../a2a/errors.ts'
 import type { Agents } from '../gateway/agents/registry.ts'
 import type { ApiKeys } from '../gateway/callers/apiKeys.ts'
+import { denied } from '../gateway/callers/permits.ts'
 import type { HappeningSignals } from '../happenings.ts'
 import type { Clock } from '../platform/clock.ts'
 import { failpoint } from '../platform/failpoints.ts'
-import type { Authenticate, PresentCard } from '../ports.ts'
+import { type Authenticate, DEFAULT_TENANT, type PresentCard } from '../ports.ts'
 import type { Db } from '../store/db.ts'
 import { ClientGone } from '../wire/bindings/body.ts'
 import { agentRoutes } from './admin/agents.ts'
@@ -141,7 +142,10 @@ function routesOf(tools: FaceTools): Face[] {
   return [
     healthRoutes(tools.health),
     metricsRoutes(tools.metrics, async (context) => {
-      if (!(isFromHere(context) && isLoopbackBind(tools.bind))) await access.require(context, 'operator')
+      if (isFromHere(context) && isLoopbackBind(tools.bind)) return
+      // They are of the whole gateway.
+      const { tenant } = await access.require(context, 'operator', 'observe')
+      if (tenant !== DEFAULT_TENANT) throw denied('operator')
     }),
     wellKnownRoutes(tools),
     agentRoutes({ ...shared, enrolls }),

@@ -5,7 +5,7 @@ import { type Context, Hono } from 'hono'
 import { z } from 'zod'
 import { A2AError, type FieldViolation } from '../a2a/errors.ts'
 import { isLoopbackAddress } from '../gateway/callers/authenticate.ts'
-import { authorize } from '../gateway/callers/permits.ts'
+import { authorize, denied, isOperator } from '../gateway/callers/permits.ts'
 import { LIMITS } from '../limits.ts'
 import type { Authenticate, Caller, Permit } from '../ports.ts'
 import { type PageTokens, pageTokens } from '../store/page.ts'
@@ -18,18 +18,19 @@ export type Face = Hono<FaceEnv>
 export const newFace = (): Face => new Hono<FaceEnv>()
 
 export interface Access {
-  /** The caller, who has this permit. Throws UNAUTHENTICATED, PERMISSION_DENIED. */
-  require(context: FaceContext, permit?: Permit): Promise<Caller>
+  /** The caller, who has one of these permits. Throws UNAUTHENTICATED, PERMISSION_DENIED, INVALID_PARAMS. */
+  require(context: FaceContext, ...permits: readonly Permit[]): Promise<Caller>
   /** The caller; undefined: no credentials were given, from this machine. */
   orLocal(context: FaceContext): Promise<Caller | undefined>
 }
 
 export function createAccess(authenticate: Authenticate): Access {
-  async function require(context: FaceContext, permit?: Permit): Promise<Caller> {
+  async function require(context: FaceContext, ...permits: readonly Permit[]): Promise<Caller> {
     const caller = await authenticate(credentialsOf(context.env.incoming, ''))
     if (!caller?.id || caller.kind === 'anonymous') throw new A2AError('UNAUTHENTICATED', 'a valid key is needed')
-    if (permit) authorize(caller, permit)
-    return caller
+    const [permit, ...others] = permits
+    if (permit && !others.some((other) => caller.permits.has(other))) authorize(caller, permit)
+    return inTenant(caller, context.req.header('x-waypost-tenant'))
   }
   return {
     require,
@@ -46,6 +47,18 @@ export function createAccess(authenticate: Authenticate): Access {
     },
   }
 }
+
+/** An operator acts in the tenant that the request names; everybody else may only name its own. */
+function inTenant(caller: Caller, asked: string | undefined): Caller {
+  if (asked === undefined || asked === caller.tenant) return caller
+  if (!isOperator(caller)) throw denied('operator')
+  return { ...caller, tenant: checked(TENANT, asked) }
+}
+
+/** What a tenant may be called. */
+export const TENANT = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, { error: 'the name of a tenant: 1–63 characters, a–z, 0–9, then also - _' })
 
 /** The peer is on this machine, and it is no web page that makes a browser send this. */
 export function isFromHere(context: FaceContext): boolean {

@@ -9,6 +9,7 @@ import type { Mailbox } from '../gateway/mailbox/mailbox.ts'
 import { messageOf, type Offer, skillOf, textOf } from '../gateway/mailbox/offer.ts'
 import { LEVELS } from '../gateway/tasks/wishes.ts'
 import type { Limits } from '../limits.ts'
+import type { Caller } from '../ports.ts'
 import type { InboxCursor, InboxRow } from '../store/inbox.ts'
 import { stateOf } from '../store/tasks.ts'
 import { type Access, checked, type Face, type FaceContext, iso, jsonBody, newFace, pageOf, times } from './face.ts'
@@ -25,14 +26,29 @@ export interface InboxTools {
   readonly draining: AbortSignal
 }
 
+/** An agent by its own token; who has the scope for several mailboxes says which. */
+function collectsFor(caller: Caller, asked: string | undefined): string {
+  const own = caller.id.startsWith('agent:') ? caller.id.slice('agent:'.length) : undefined
+  const names = caller.mailboxes ?? new Set(own === undefined ? [] : [own])
+  const name = asked?.toLowerCase() ?? (names.size === 1 ? [...names][0] : undefined)
+  if (names.size > 1 && name === undefined)
+    throw new A2AError('INVALID_PARAMS', 'this credential is for several mailboxes: name one in X-Waypost-Agent')
+  if (name !== undefined && caller.mailboxes?.has(name)) return name
+  if (name !== own || name === undefined) throw needsToken(asked)
+  authorize(caller, 'agent')
+  return name
+}
+
+const needsToken = (asked = '<name>'): A2AError =>
+  new A2AError('PERMISSION_DENIED', "this needs the agent's own token", {
+    metadata: { permit: 'agent', scope: `mailbox:${asked.slice(0, 63)}` },
+  })
+
 /** The agent whose token this is. Throws UNAUTHENTICATED, PERMISSION_DENIED, AGENT_NOT_FOUND. */
 export function createWhoCollects({ access, findAgent }: Pick<InboxTools, 'access' | 'findAgent'>): WhoCollects {
   return async (context) => {
     const caller = await access.require(context)
-    authorize(caller, 'agent')
-    if (!caller.id.startsWith('agent:'))
-      throw new A2AError('PERMISSION_DENIED', "this needs an agent's own token", { metadata: { permit: 'agent' } })
-    const name = caller.id.slice('agent:'.length)
+    const name = collectsFor(caller, context.req.header('x-waypost-agent'))
     const agent = await findAgent(caller.tenant, name)
     if (agent?.connector.kind !== 'mailbox')
       throw new A2AError('AGENT_NOT_FOUND', 'this token is of an agent that does not collect')

@@ -26,7 +26,6 @@ export interface MetricsTools {
 const AGENTS_MAX = 200
 const LABEL_VALUES_MAX = 100
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200, 86_400]
-const TENANT = 'default'
 
 /** The first values a label has are kept, later ones become `other`. */
 function bounded(allowed: RegExp, valuesMax = LABEL_VALUES_MAX): (value: string) => string {
@@ -212,15 +211,8 @@ function queueGauges(db: Db, registry: Registry): () => Promise<void> {
   return async () => {
     for (const gauge of [waiting, running, oldest, offline, pending, refused]) gauge.reset()
     try {
-      const agents = await listAgents(db, { tenant: TENANT, limit: AGENTS_MAX + 1 })
-      const [queues, totals] = await Promise.all([
-        readQueues(
-          db,
-          TENANT,
-          agents.slice(0, AGENTS_MAX).map(({ name }) => `agent:${name}`),
-        ),
-        readTotals(db, TENANT),
-      ])
+      const agents = await listAgents(db, { limit: AGENTS_MAX + 1 })
+      const [queues, totals] = await Promise.all([queuesOf(db, agents.slice(0, AGENTS_MAX)), readTotals(db)])
       for (const { name, ...agent } of agents.slice(0, AGENTS_MAX)) {
         if (agent.pending !== null) pending.set({ agent: name }, 1)
         if (agent.cardProblem !== null) refused.set({ agent: name }, 1)
@@ -239,4 +231,11 @@ function queueGauges(db: Db, registry: Registry): () => Promise<void> {
       // store.failed counts it; a scrape must not fail with the database, that is when one looks.
     }
   }
+}
+
+/** No two tenants have agents of one name, so that the name is label enough. */
+async function queuesOf(db: Db, agents: readonly { tenant: string; name: string }[]) {
+  const tenants = new Map<string, string[]>()
+  for (const { tenant, name } of agents) tenants.set(tenant, [...(tenants.get(tenant) ?? []), `agent:${name}`])
+  return (await Promise.all([...tenants].map(([tenant, lanes]) => readQueues(db, tenant, lanes)))).flat()
 }

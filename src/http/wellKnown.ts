@@ -14,7 +14,6 @@ export interface WellKnownTools {
   readonly jwks: () => object
 }
 
-const TENANT = 'default'
 /** The AI Catalog specification's, major and minor; it has nothing to do with A2A's. */
 const CATALOGUE_VERSION = [1, 0].join('.')
 /** A catalogue is one document; who has more agents is searched by /v1/agents. */
@@ -32,7 +31,7 @@ export function wellKnownRoutes({ agents, presentCard, publicUrl, jwks }: WellKn
     return unchanged ? context.body(null, 304, headers) : context.body(text, 200, headers)
   })
   face.get('/.well-known/ai-catalog.json', async (context) => {
-    const listed = await agents.list({ tenant: TENANT, visibility: 'public', limit: CATALOGUE_MAX })
+    const listed = await agents.list({ visibility: 'public', limit: CATALOGUE_MAX })
     const entries = await Promise.all(listed.map((agent) => entryOf(agent, presentCard, publicUrl())))
     const document = {
       specVersion: CATALOGUE_VERSION,

@@ -1,5 +1,6 @@
 /** Agents: registered, changed, paused, removed. Each change is one statement, its audit note in it. */
 import type { AgentCard } from '../a2a/agentCard.ts'
+import { DEFAULT_TENANT } from '../ports.ts'
 import { arrayLiteral } from './arrays.ts'
 import { type AuditNote, auditValues, noting } from './audit.ts'
 import { insertKey, keyValues, type NewKey } from './callers.ts'
@@ -54,6 +55,20 @@ export async function findAgent(db: Db, tenant: string, name: string): Promise<A
   return (await db.query<AgentRow>(FIND, [tenant, name]))[0]
 }
 
+const FIND_BY_NAME: Statement = {
+  name: 'agents.findByName',
+  write: false,
+  text: `select ${columnsOf('a')} from agents a where a.name = $1`,
+}
+
+/** Whoever's it is: no two tenants have agents of one name. What it says is not for everybody. */
+export async function findAgentByName(db: Db, name: string): Promise<AgentRow | undefined> {
+  return (await db.query<AgentRow>(FIND_BY_NAME, [name]))[0]
+}
+
+export const tenantOfAgent = async (db: Db, name: string): Promise<string | undefined> =>
+  (await findAgentByName(db, name))?.tenant
+
 export interface NewAgent {
   readonly tenant: string
   readonly name: string
@@ -71,7 +86,7 @@ with made as (
   insert into agents (tenant, name, owner, registration, credentials, provisioned)
   select $1::text, $2::text, $3::text, $4::text::jsonb, $5::text, $6::boolean
   where (select count(*) from agents where tenant = $1) < $7::int
-  on conflict (tenant, name) do nothing
+  on conflict do nothing
   returning *
 ), ${noting('made', 8)}, key as (
   ${insertKey('made where $13::text is not null', 13)}
@@ -81,7 +96,7 @@ select ${columnsOf('a')} from made a`,
 
 const NO_KEY = Array.from({ length: 11 }, () => null)
 
-/** undefined: the name is taken, or the tenant has `agentsMax` agents. With `key`: its token, made by the same statement. */
+/** undefined: the name is taken, in this tenant or another, or the tenant has `agentsMax` agents. With `key`: its token, made by the same statement. */
 export async function createAgent(
   db: Db,
   agent: NewAgent,
@@ -190,7 +205,8 @@ export const releaseProvisioned = async (
   )
 
 export interface AgentQuery {
-  readonly tenant: string
+  /** undefined: of all tenants. */
+  readonly tenant?: string
   /** Part of the name, the description or a skill. */
   readonly q?: string
   /** A skill's id or name. */
@@ -211,13 +227,13 @@ const LIST: Statement = {
   text: `
 select ${columnsOf('a')} from agents a
 cross join lateral (select coalesce(a.card, a.registration) as c) v
-where a.tenant = $1 and ($2::text is null or a.name > $2)
+where ($1::text is null or a.tenant = $1) and ($2::text is null or a.name > $2)
   and ($3::text is null or a.name like $3 or v.c ->> 'name' ilike $3 or v.c ->> 'description' ilike $3 or (v.c -> 'skills')::text ilike $3)
   and ($4::text is null or exists (select 1 from jsonb_array_elements(case when jsonb_typeof(v.c -> 'skills') = 'array' then v.c -> 'skills' else '[]' end) s
     where lower(s ->> 'id') = lower($4) or lower(s ->> 'name') = lower($4)))
   and ($5::text is null or exists (select 1 from jsonb_array_elements(case when jsonb_typeof(v.c -> 'skills') = 'array' then v.c -> 'skills' else '[]' end) s
     where s -> 'tags' @> jsonb_build_array($5::text)))
-  and ($6::text is null or coalesce(a.registration ->> 'visibility', 'public') = $6)
+  and ($6::text is null or coalesce(a.registration ->> 'visibility', case a.tenant when '${DEFAULT_TENANT}' then 'public' else 'private' end) = $6)
   and ($7::text[] is null or a.name = any($7::text[]))
 order by a.name limit $8`,
 }
@@ -227,7 +243,7 @@ const like = (text: string): string => `%${text.replace(/[\\%_]/g, '\\$&')}%`
 /** By name. */
 export const listAgents = (db: Db, query: AgentQuery): Promise<AgentRow[]> =>
   db.query<AgentRow>(LIST, [
-    query.tenant,
+    query.tenant ?? null,
     query.after ?? null,
     query.q === undefined ? null : like(query.q.toLowerCase()),
     query.skill ?? null,

@@ -1,5 +1,4 @@
 /** API keys: by id, with the hash of the secret. The database's clock says what has expired (D9). */
-import type { Permit } from '../ports.ts'
 import { arrayLiteral } from './arrays.ts'
 import { type AuditNote, auditValues, noting } from './audit.ts'
 import type { Db, Statement } from './db.ts'
@@ -10,7 +9,8 @@ export interface KeyRow {
   readonly caller: string
   readonly kind: 'key' | 'agent'
   readonly label: string
-  readonly permits: readonly Permit[]
+  /** Words as they were given: permits and scopes. */
+  readonly permits: readonly string[]
   /** null: every agent of the tenant. */
   readonly agents: readonly string[] | null
   /** Messages a second and how many at once, `50/200`, or `off`; null: what callers in general may send. */
@@ -28,7 +28,8 @@ export interface NewKey {
   readonly caller: string
   readonly kind: 'key' | 'agent'
   readonly label: string
-  readonly permits: readonly Permit[]
+  /** Words as they were given: permits and scopes. */
+  readonly permits: readonly string[]
   readonly agents: readonly string[] | null
   readonly hash: string
   readonly createdBy: string
@@ -44,7 +45,7 @@ const KEY_COLUMNS = `id, tenant, caller, kind, label, array_to_json(permits)::te
 type RawKey = Omit<KeyRow, 'permits' | 'agents'> & { permits: string; agents: string | null }
 const toKey = (raw: RawKey): KeyRow => ({
   ...raw,
-  permits: JSON.parse(raw.permits) as Permit[],
+  permits: JSON.parse(raw.permits) as string[],
   agents: raw.agents === null ? null : (JSON.parse(raw.agents) as string[]),
 })
 

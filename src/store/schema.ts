@@ -346,7 +346,11 @@ export const agents = pgTable(
     provisioned: boolean('provisioned').notNull().default(false),
     createdAt: createdAt(),
   },
-  (t) => [primaryKey({ columns: [t.tenant, t.name] })],
+  (t) => [
+    primaryKey({ columns: [t.tenant, t.name] }),
+    // The name is the address, which says nothing of the tenant.
+    uniqueIndex('agents_by_name').on(t.name),
+  ],
 )
 
 /** What is known of a destination's health: written at transitions only; while closed its deliveries are not claimed (D24). */

@@ -138,7 +138,15 @@ export const reasonOf = ({ text }: Answered): string | undefined => /"reason":"(
 /** A key made by the operator. */
 export async function makeKey(
   world: World,
-  wish: { caller?: string; permits?: string[]; agents?: string[]; ttlSeconds?: number; rate?: string },
+  wish: {
+    tenant?: string
+    caller?: string
+    permits?: string[]
+    scopes?: string[]
+    agents?: string[]
+    ttlSeconds?: number
+    rate?: string
+  },
 ): Promise<{ id: string; key: string }> {
   const response = await fetch(`${world.gateway.url}/v1/keys`, {
     method: 'POST',

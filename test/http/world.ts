@@ -67,9 +67,11 @@ export async function openFace(db: Db, given: Partial<FaceTools> = {}): Promise<
     clock,
     signals,
   })
-  const isOpen = async (tenant: string, name: string) =>
-    (await agents.find(tenant, name))?.policy.access === 'anonymous'
-  const authenticate = createAuthenticate({ db, clock, signals, adminKey: ADMIN, auth: 'required', isOpen })
+  const openTenant = async (name: string) => {
+    const agent = await agents.findOpen(name)
+    return agent?.policy.access === 'anonymous' ? agent.tenant : undefined
+  }
+  const authenticate = createAuthenticate({ db, clock, signals, adminKey: ADMIN, auth: 'required', openTenant })
   const keys = createApiKeys({ db, onRevoked: authenticate.forget })
   const health = createHealth({ db, clock, version: '0.0.0', draining: () => stopping.signal.aborted })
   const metrics = createMetrics({ signals, db, version: '0.0.0', node: 'v0' })
@@ -84,7 +86,7 @@ export async function openFace(db: Db, given: Partial<FaceTools> = {}): Promise<
     agents,
     keys,
     authenticate,
-    presentCard: createPresentCard({ find: agents.find, publicUrl, interfaces }),
+    presentCard: createPresentCard({ find: agents.find, findOpen: agents.findOpen, publicUrl, interfaces }),
     health,
     metrics,
     jwks: () => ({ keys: [] }),

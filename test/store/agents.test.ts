@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import type { AgentCard } from '../../src/a2a/agentCard.ts'
 import { uuidv7 } from '../../src/platform/ids.ts'
 import {
@@ -56,6 +56,8 @@ const card = (name: string, skills: AgentCard['skills'] = []): AgentCard => ({
 })
 
 onBothDrivers('agents', (db) => {
+  // Each test is a tenant of its own, and a name is taken for all of them.
+  beforeEach(() => db().query({ name: 'clear', write: true, text: 'delete from agents' }, []))
   let tenants = 0
   const tenant = () => `t${++tenants}`
 

@@ -12,21 +12,24 @@ const words = (text: string | undefined): string[] | undefined =>
 
 export const create: Run = async (call) => {
   const permits = words(call.option('permits'))
+  const scopes = words(call.option('scope'))
   const agents = words(call.option('agents'))
   const expires = call.duration('expires')
   const rate = call.option('rate')
   const answer = (await call.gateway.send('POST', '/v1/keys', {
     name: call.args[0] ?? 'cli',
     ...(permits && { permits }),
+    ...(scopes && { scopes }),
     ...(agents && { agents }),
     ...(rate !== undefined && { rate }),
     ...(expires !== undefined && { ttlSeconds: Math.round(expires / 1_000) }),
-  })) as { id?: string; key?: string; name?: string; permits?: string[]; rate?: string }
+  })) as { id?: string; key?: string; name?: string; tenant?: string; permits?: string[]; rate?: string }
   if (call.out.json) call.out.document(answer)
   else {
     call.out.fields([
       ['Key', answer.id],
       ['Name', answer.name],
+      ['Tenant', answer.tenant],
       ['Permits', answer.permits?.join(', ')],
       ['Rate', answer.rate],
       ['Secret', answer.key],

@@ -1,6 +1,7 @@
 /** What the gateway knows of an agent: the registered document, its policy with every default filled in, the upstream's card. */
 import type { AgentCard } from '../../a2a/agentCard.ts'
 import { LIMITS } from '../../limits.ts'
+import { DEFAULT_TENANT } from '../../ports.ts'
 import type { AgentRow, CardProblemRow } from '../../store/agents.ts'
 import { changedText, type Identity, type Pending } from './identity.ts'
 import type { Connector, Registration } from './registration.ts'
@@ -69,12 +70,13 @@ const DEFAULTS: Record<Connector['kind'], Pick<AgentPolicy, 'redelivery' | 'maxA
   mcp: { redelivery: 'atMostOnce', maxAttempts: LIMITS.attemptsMax, maxInflight: LIMITS.maxInflight },
 }
 
-export function policyOf(registration: Registration): AgentPolicy {
+export function policyOf(registration: Registration, tenant: string = DEFAULT_TENANT): AgentPolicy {
   const {
     connector,
     idempotency = 'uuid',
     whenOffline = 'queue',
-    visibility = 'public',
+    // Who shares a gateway with others shows himself to them only if he says so.
+    visibility = tenant === DEFAULT_TENANT ? 'public' : 'private',
     access = 'keys',
   } = registration
   const { leaseSeconds = 60, ttlSeconds = LIMITS.ttlSeconds } = registration
@@ -100,7 +102,7 @@ export function toAgent(row: AgentRow): Agent {
     name: row.name,
     owner: row.owner,
     connector: registration.connector,
-    policy: policyOf(registration),
+    policy: policyOf(registration, row.tenant),
     registration,
     modifiedAt: new Date(row.modifiedAt),
     createdAt: new Date(row.createdAt),

@@ -1,13 +1,15 @@
 /** Agents by name, from memory for a moment: a lookup stands in the path of every request. Unknown names are remembered too. */
 import { LIMITS, type Limits } from '../../limits.ts'
 import type { Clock } from '../../platform/clock.ts'
-import { findAgent } from '../../store/agents.ts'
+import { type AgentRow, findAgent, findAgentByName } from '../../store/agents.ts'
 import type { Db } from '../../store/db.ts'
 import { type Agent, toAgent } from './agent.ts'
 import { AGENT_NAME } from './registration.ts'
 
 export interface AgentCache {
   find(tenant: string, name: string): Promise<Agent | undefined>
+  /** By name alone: no two tenants have agents of one name. undefined as well: it is neither public nor open to anybody. */
+  findOpen(name: string): Promise<Agent | undefined>
   forget(tenant: string, name: string): void
 }
 
@@ -29,8 +31,8 @@ export function createAgentCache({ db, clock, admit = (agent) => agent, limits }
   const { agentCacheMs, agentCacheMax } = { ...LIMITS, ...limits }
   const entries = new Map<string, Entry>()
 
-  function load(key: string, tenant: string, name: string): Promise<Agent | undefined> {
-    const agent = findAgent(db, tenant, name).then((row) => row && admit(toAgent(row)))
+  function load(key: string, read: () => Promise<AgentRow | undefined>): Promise<Agent | undefined> {
+    const agent = read().then((row) => row && admit(toAgent(row)))
     const entry = { until: clock.elapsed() + agentCacheMs, agent }
     entries.delete(key)
     entries.set(key, entry)
@@ -43,16 +45,26 @@ export function createAgentCache({ db, clock, admit = (agent) => agent, limits }
     return agent
   }
 
+  function known(key: string): Promise<Agent | undefined> | undefined {
+    const entry = entries.get(key)
+    return entry && entry.until > clock.elapsed() ? entry.agent : undefined
+  }
+
   return {
     async find(tenant, name) {
       const folded = name.toLowerCase()
       if (!AGENT_NAME.test(folded)) return undefined
-      const key = `${tenant} ${folded}`
-      const entry = entries.get(key)
-      return entry && entry.until > clock.elapsed() ? entry.agent : load(key, tenant, folded)
+      return known(`${tenant} ${folded}`) ?? load(`${tenant} ${folded}`, () => findAgent(db, tenant, folded))
+    },
+    async findOpen(name) {
+      const folded = name.toLowerCase()
+      if (!AGENT_NAME.test(folded)) return undefined
+      const agent = await (known(folded) ?? load(folded, () => findAgentByName(db, folded)))
+      return agent && (agent.policy.visibility === 'public' || agent.policy.access === 'anonymous') ? agent : undefined
     },
     forget(tenant, name) {
       entries.delete(`${tenant} ${name}`)
+      entries.delete(name)
     },
   }
 }

@@ -5,7 +5,7 @@
 import type { AgentCard, AgentCardSignature, AgentExtension, AgentInterface, AgentSkill } from '../../a2a/agentCard.ts'
 import type { SecurityRequirement, SecurityScheme } from '../../a2a/security.ts'
 import { EXTENSION_URI } from '../../delivery.ts'
-import type { Caller, PresentCard, PresentedCard } from '../../ports.ts'
+import { type Caller, isAdmin, type PresentCard, type PresentedCard } from '../../ports.ts'
 import type { Agent } from './agent.ts'
 
 export const STORE_AND_FORWARD = EXTENSION_URI
@@ -54,11 +54,11 @@ function grpcWays({ address: url, rootAgent }: GrpcFront, version: string, byTen
 
 export interface PresentTools {
   readonly find: (tenant: string, name: string) => Promise<Agent | undefined>
+  /** Whoever's it is: for callers of whom nothing is known. */
+  readonly findOpen: (name: string) => Promise<Agent | undefined>
   /** Without a trailing slash; known once the listener is bound. */
   readonly publicUrl: () => string
   readonly interfaces: readonly FrontInterface[]
-  /** Whose agents callers without credentials see. */
-  readonly publicTenant?: string
   /** Signs the card as it is fronted; what the upstream signed is another text. */
   readonly sign?: (card: AgentCard) => Promise<AgentCardSignature[]>
   /** Since when it is signed by the present key. */
@@ -66,11 +66,11 @@ export interface PresentTools {
 }
 
 export function createPresentCard(tools: PresentTools): PresentCard {
-  const { find, publicTenant = 'default' } = tools
+  const { find, findOpen } = tools
   // One object per state of the agent, so that its encodings can be kept beside it.
   const made = new WeakMap<Agent, Promise<PresentedCard>>()
   return async (name, caller) => {
-    const agent = await find(caller?.tenant ?? publicTenant, name)
+    const agent = caller ? await find(caller.tenant, name) : await findOpen(name)
     if (!agent || !isVisible(agent, caller)) return undefined
     const known = made.get(agent)
     if (known) return known
@@ -106,7 +106,7 @@ export function createPresentExtended({ publicUrl, interfaces, sign }: PresentTo
 export function isVisible(agent: Agent, caller: Caller | undefined): boolean {
   if (agent.policy.visibility === 'public') return true
   if (!caller || caller.kind === 'anonymous' || caller.tenant !== agent.tenant) return false
-  return caller.permits.has('operator') || caller.agents === undefined || caller.agents.has(agent.name)
+  return isAdmin(caller) || caller.agents === undefined || caller.agents.has(agent.name)
 }
 
 export function frontedCard(agent: Agent, publicUrl: string, interfaces: readonly FrontInterface[]): AgentCard {

@@ -29,6 +29,8 @@ export type { NewAgentKey, Registered } from './writes.ts'
 export interface Agents extends Verbs {
   /** undefined: there is no such agent in this tenant. The name is case-folded. */
   find(tenant: string, name: string): Promise<Agent | undefined>
+  /** The agent of this name, whoever's it is, if it may be seen or asked by callers of whom nothing is known. */
+  findOpen(name: string): Promise<Agent | undefined>
   /** With unsealed credential headers. Throws a SealError when they were stored under another master key. */
   target(agent: Agent): AgentTarget
   /** The agent with a card that is fresh, or as fresh as can be had; other kinds than a2a are ready as they are. */
@@ -85,6 +87,7 @@ export function createAgents(tools: AgentsTools): Agents {
 
   return {
     find: cache.find,
+    findOpen: cache.findOpen,
     target,
     ensureCard: cards.ensure,
     async probe(agent, signal, options) {

@@ -1,14 +1,14 @@
 /** What owners and operators do with an agent that is registered; each is one write, with its note in the audit. */
 import { A2AError } from '../../a2a/errors.ts'
 import { LIMITS } from '../../limits.ts'
-import type { Caller } from '../../ports.ts'
+import { type Caller, isAdmin } from '../../ports.ts'
 import * as store from '../../store/agents.ts'
 import { rotateAgentKey } from '../../store/callers.ts'
 import { approveCard } from '../../store/cards.ts'
 import { type Agent, toAgent } from './agent.ts'
 import { approvedAs } from './identity.ts'
 import { type ParsedRegistration, parseRegistration } from './registration.ts'
-import { isOperator, mayChange, noteOf, type Register, type WriteTools, wrong } from './writes.ts'
+import { mayChange, noteOf, type Register, type WriteTools, wrong } from './writes.ts'
 
 export interface Verbs {
   /** JSON merge patch (RFC 7396) of the registration: null brings a default back. */
@@ -20,7 +20,7 @@ export interface Verbs {
   resume(name: string, by: Caller): Promise<Agent>
   /**
    * Takes the card that waits. `change`: only if it is this one, so that what is approved is what was looked at.
-   * Throws PERMISSION_DENIED for anybody but an operator; CONFLICT when nothing waits, or another change does.
+   * Throws PERMISSION_DENIED for anybody but an administrator; CONFLICT when nothing waits, or another change does.
    */
   approve(name: string, change: string | undefined, by: Caller): Promise<Agent>
   /** A new token in place of a mailbox's older ones. */
@@ -109,9 +109,9 @@ interface ApproveTools extends Pick<VerbTools, 'db' | 'changed'> {
 }
 
 async function approve(agent: Agent, change: string | undefined, { db, changed, by }: ApproveTools): Promise<Agent> {
-  if (!isOperator(by))
-    throw new A2AError('PERMISSION_DENIED', 'approving a card needs the permit "operator"', {
-      metadata: { permit: 'operator' },
+  if (!isAdmin(by))
+    throw new A2AError('PERMISSION_DENIED', 'approving a card needs the permit "admin"', {
+      metadata: { permit: 'admin' },
     })
   const { pending } = agent
   if (!pending) throw new A2AError('CONFLICT', `${agent.name}: nothing waits for approval`)

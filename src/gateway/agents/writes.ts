@@ -4,7 +4,7 @@ import { LIMITS, type Limits } from '../../limits.ts'
 import { canonicalJson } from '../../platform/canonicalJson.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import type { Seal } from '../../platform/seal.ts'
-import type { Caller } from '../../ports.ts'
+import { type Caller, isAdmin } from '../../ports.ts'
 import * as store from '../../store/agents.ts'
 import type { AuditNote } from '../../store/audit.ts'
 import type { NewKey } from '../../store/callers.ts'
@@ -44,10 +44,9 @@ export interface RegisterAs {
 }
 export type Register = (parsed: ParsedRegistration, as: RegisterAs) => Promise<Registered>
 
-export const isOperator = (by: Caller): boolean => by.permits.has('operator')
-/** Its owner, an operator, or the agent itself by its own token. */
+/** Its owner, an administrator, or the agent itself by its own token. */
 export const mayChange = (agent: Agent, by: Caller): boolean =>
-  by.tenant === agent.tenant && (isOperator(by) || by.id === agent.owner || by.id === agent.destination)
+  by.tenant === agent.tenant && (isAdmin(by) || by.id === agent.owner || by.id === agent.destination)
 
 export const noteOf = (by: Caller, action: string, subject: string, detail?: unknown): AuditNote => ({
   id: uuidv7(),
@@ -121,6 +120,7 @@ export function createRegister(tools: WriteTools): Register {
     const created = known ? undefined : await create(parsed, as)
     if (created) return created
     const twin = known ?? (await find())
+    if (!twin && (await store.tenantOfAgent(db, name)) !== undefined) throw taken(name)
     if (!twin) throw new A2AError('CONFIG_LIMIT', `there is room for ${agentsMax} agents, and they are all there`)
     if (!mayChange(twin, by)) throw taken(name)
     return replace(twin, parsed, as)
@@ -131,11 +131,11 @@ const taken = (name: string): A2AError => new A2AError('CONFLICT', `the name "${
 
 /** Whose signatures count is an operator's to say; what he has said stays when the owner registers again. */
 function withSignatures(parsed: ParsedRegistration, known: Agent | undefined, by: Caller): ParsedRegistration {
-  if (isOperator(by)) return parsed
+  if (isAdmin(by)) return parsed
   const [before, given] = [known?.registration.signatures, parsed.registration.signatures]
   if (given !== undefined && canonicalJson(given) !== canonicalJson(before ?? null))
-    throw new A2AError('PERMISSION_DENIED', 'signatures: only an operator says whose signatures count', {
-      metadata: { permit: 'operator' },
+    throw new A2AError('PERMISSION_DENIED', 'signatures: only an administrator says whose signatures count', {
+      metadata: { permit: 'admin' },
     })
   return before === undefined ? parsed : { ...parsed, registration: { ...parsed.registration, signatures: before } }
 }
@@ -159,13 +159,13 @@ function opened(seal: Seal, sealed: string, place: string): string | undefined {
   }
 }
 
-/** An operator any; a key with the permit `agent` its own; an agent's token and who enrols without a key only mailboxes. */
+/** An administrator any; a key with the permit `agent` its own; an agent's token and who enrols without a key only mailboxes. */
 function assertMayRegister(name: string, connector: Connector, by: Caller): void {
-  if (isOperator(by)) return
+  if (isAdmin(by)) return
   if (by.kind === 'local' && connector.kind === 'mailbox') return
   if (by.kind === 'agent' && by.id === `agent:${name}` && connector.kind === 'mailbox') return
   if (by.kind !== 'agent' && by.kind !== 'local' && by.permits.has('agent')) return
-  throw new A2AError('PERMISSION_DENIED', `registering this agent needs the permit "operator" or "agent"`, {
+  throw new A2AError('PERMISSION_DENIED', `registering this agent needs the permit "admin" or "agent"`, {
     metadata: { permit: 'agent' },
   })
 }

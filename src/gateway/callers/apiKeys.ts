@@ -6,15 +6,15 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { A2AError } from '../../a2a/errors.ts'
 import { LIMITS } from '../../limits.ts'
 import { secret, sha256, uuidv7 } from '../../platform/ids.ts'
-import type { Caller, Permit } from '../../ports.ts'
+import { type Caller, DEFAULT_TENANT } from '../../ports.ts'
 import * as store from '../../store/callers.ts'
 import type { Db } from '../../store/db.ts'
+import { denied, isOperator } from './permits.ts'
 
-export const PERMITS: readonly Permit[] = ['operator', 'send', 'read', 'cancel', 'push', 'agent']
 /** What a token of a mailbox agent may do: collect, and take part like any client. */
-export const AGENT_PERMITS: readonly Permit[] = ['agent', 'send', 'read', 'cancel', 'push']
+export const AGENT_PERMITS: readonly string[] = ['agent', 'send', 'read', 'cancel', 'push']
 /** What a key may do if nobody says. */
-export const CLIENT_PERMITS: readonly Permit[] = ['send', 'read', 'cancel', 'push']
+export const CLIENT_PERMITS: readonly string[] = ['send', 'read', 'cancel', 'push']
 
 const SECRET_BYTES = 32
 const CHECKSUM_CHARS = 6
@@ -72,20 +72,32 @@ export function newAgentKey({ tenant, name, by }: { tenant: string; name: string
 
 export interface KeyRequest {
   readonly label: string
+  /** Default: that of whoever makes it. Another one is an operator's to say. */
+  readonly tenant?: string
   /** Whose key it is; several keys may be one caller's. Default: a caller of its own. */
   readonly caller?: string
-  readonly permits?: readonly Permit[]
+  /** Permits and scopes, as `permits.ts` knows them. */
+  readonly permits?: readonly string[]
   readonly agents?: readonly string[]
   readonly expiresInSeconds?: number
   /** Messages a second and how many at once, `50/200`, or `off`. Default: what callers in general may send. */
   readonly rate?: string
 }
 
+/** Nobody gives what he has not got himself, and an operator's key is of the gateway, not of a tenant. */
+function assertMayGive(words: readonly string[], tenant: string, by: Caller): void {
+  if ((tenant !== by.tenant || words.includes('operator')) && !isOperator(by)) throw denied('operator')
+  if (words.includes('operator') && tenant !== DEFAULT_TENANT) {
+    const description = 'an operator belongs to no tenant: give "admin"'
+    throw new A2AError('INVALID_PARAMS', description, { violations: [{ field: 'permits', description }] })
+  }
+}
+
 /** Names that belong to nobody who has a key. */
 const OWN_CALLERS = /^(operator|local|anonymous|agent:.*)$/
 
 export interface ApiKeys {
-  /** `key` is shown this once. Throws INVALID_PARAMS, CONFIG_LIMIT. */
+  /** `key` is shown this once. Throws INVALID_PARAMS, PERMISSION_DENIED, CONFIG_LIMIT. */
   create(request: KeyRequest, by: Caller): Promise<{ key: string; row: store.KeyRow }>
   list(query: store.KeyQuery): Promise<store.KeyRow[]>
   /** false: there is no such key, or it was revoked before. */
@@ -101,7 +113,9 @@ export interface ApiKeysTools {
 
 export function createApiKeys({ db, keysMax = LIMITS.keysPerTenantMax, onRevoked }: ApiKeysTools): ApiKeys {
   return {
-    async create({ label, caller, permits = CLIENT_PERMITS, agents, expiresInSeconds, rate }, by) {
+    async create({ label, caller, permits = CLIENT_PERMITS, agents, expiresInSeconds, rate, ...wish }, by) {
+      const { tenant = by.tenant } = wish
+      assertMayGive(permits, tenant, by)
       if (caller !== undefined && OWN_CALLERS.test(caller)) {
         const description = 'this name is not for keys'
         throw new A2AError('INVALID_PARAMS', description, { violations: [{ field: 'caller', description }] })
@@ -111,7 +125,7 @@ export function createApiKeys({ db, keysMax = LIMITS.keysPerTenantMax, onRevoked
         db,
         {
           id,
-          tenant: by.tenant,
+          tenant,
           caller: caller ?? `key:${id}`,
           kind: 'key',
           label,

@@ -10,11 +10,12 @@ import type { HappeningSignals } from '../../happenings.ts'
 import { LIMITS, type Limits } from '../../limits.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { sha256 } from '../../platform/ids.ts'
-import type { Authenticate, Caller, Credentials, Permit } from '../../ports.ts'
+import { type Authenticate, type Caller, type Credentials, DEFAULT_TENANT } from '../../ports.ts'
 import { type FoundKey, findKey, touchKey } from '../../store/callers.ts'
 import type { Db } from '../../store/db.ts'
-import { isWellFormed, keyIdOf, PERMITS, sameText } from './apiKeys.ts'
+import { isWellFormed, keyIdOf, sameText } from './apiKeys.ts'
 import { createFailureCounter } from './attempts.ts'
+import { grantsOf } from './permits.ts'
 import { parseRate } from './quotas.ts'
 
 export interface AuthenticateTools {
@@ -25,8 +26,8 @@ export interface AuthenticateTools {
   readonly adminKey?: string
   /** `off`: whoever calls from this machine without credentials is the operator. */
   readonly auth: 'required' | 'off'
-  /** Whether this agent takes callers without credentials. */
-  readonly isOpen: (tenant: string, agent: string) => Promise<boolean>
+  /** Whose agent of this name takes callers without credentials; undefined: there is none that does. */
+  readonly openTenant: (agent: string) => Promise<string | undefined>
   readonly limits?: Partial<Pick<Limits, 'credentialCacheMs' | 'credentialCacheMax' | 'authFailuresPerMinute'>>
 }
 
@@ -35,10 +36,14 @@ export type Authenticator = Authenticate & {
   forget(keyId: string): void
 }
 
-const TENANT = 'default'
-export const OPERATOR: Caller = { tenant: TENANT, id: 'operator', kind: 'key', permits: new Set(PERMITS) }
+export const OPERATOR: Caller = {
+  tenant: DEFAULT_TENANT,
+  id: 'operator',
+  kind: 'key',
+  ...grantsOf(['operator', 'send', 'read', 'cancel', 'push', 'agent', 'observe']),
+}
 const LOCAL_OPERATOR: Caller = { ...OPERATOR, kind: 'local' }
-const OPEN_PERMITS: readonly Permit[] = ['send', 'read', 'cancel', 'push']
+const OPEN_GRANTS = grantsOf(['send', 'read', 'cancel', 'push'])
 /** A token longer than this is none (H-11). */
 const CREDENTIAL_CHARS_MAX = 8_192
 /** A peer that tries key after key is stopped as well, only later: many callers may share its address. */
@@ -52,7 +57,7 @@ interface Known {
 }
 
 export function createAuthenticate(tools: AuthenticateTools): Authenticator {
-  const { clock, signals, adminKey, auth, isOpen } = tools
+  const { clock, signals, adminKey, auth, openTenant } = tools
   const limits = { ...LIMITS, ...tools.limits }
   const cache = createCache(limits.credentialCacheMax)
   const failures = createFailureCounter(clock, limits.authFailuresPerMinute)
@@ -87,9 +92,10 @@ export function createAuthenticate(tools: AuthenticateTools): Authenticator {
 
   async function withoutCredential({ agent, remote }: Credentials): Promise<Caller> {
     if (auth === 'off' && isLoopbackAddress(remote)) return LOCAL_OPERATOR
-    if (agent !== undefined && (await isOpen(TENANT, agent))) {
+    const tenant = agent === undefined ? undefined : await openTenant(agent)
+    if (agent !== undefined && tenant !== undefined) {
       const agents = new Set([agent.toLowerCase()])
-      return { tenant: TENANT, id: 'anonymous', kind: 'anonymous', permits: new Set(OPEN_PERMITS), agents }
+      return { tenant, id: 'anonymous', kind: 'anonymous', ...OPEN_GRANTS, agents }
     }
     // Not told as a refusal: whoever asks for a challenge, or enrols, comes without.
     throw new A2AError('UNAUTHENTICATED', 'a valid key is needed')
@@ -153,7 +159,7 @@ function callerOf({ id, tenant, caller, kind, permits, agents, rate }: FoundKey)
     tenant,
     id: caller,
     kind,
-    permits: new Set(permits),
+    ...grantsOf(permits),
     ...(agents && { agents: new Set(agents) }),
     ...(rate !== null && { sendRate: { key: id, rate: parseRate(rate) } }),
   }

@@ -33,7 +33,7 @@ const OPERATIONS: { readonly [N in OperationName]: Operation<N> } = {
   GetTaskPushNotificationConfig: { permit: 'push', run: getPushConfig },
   ListTaskPushNotificationConfigs: { permit: 'push', run: listPushConfigs },
   DeleteTaskPushNotificationConfig: { permit: 'push', run: deletePushConfig },
-  GetExtendedAgentCard: { permit: 'read', run: getExtendedAgentCard },
+  GetExtendedAgentCard: { permit: 'card', run: getExtendedAgentCard },
 }
 
 export function createExecute(tools: OperationTools): Execute {

@@ -58,7 +58,7 @@ export function show(agent: Agent, lane: QueueRow | undefined, by: Caller, publi
     visibility: agent.policy.visibility,
     access: agent.policy.access,
     provisioned: agent.provisioned,
-    ...(own && { owner: agent.owner, ...cardFacts(agent) }),
+    ...(own && { tenant: agent.tenant, owner: agent.owner, ...cardFacts(agent) }),
     ...times({
       createdAt: agent.createdAt,
       modifiedAt: agent.modifiedAt,

@@ -8,7 +8,7 @@ import type { Agents } from '../../gateway/agents/registry.ts'
 import { mayChange } from '../../gateway/agents/writes.ts'
 import { LIMITS } from '../../limits.ts'
 import type { Clock } from '../../platform/clock.ts'
-import type { Caller } from '../../ports.ts'
+import { type Caller, DEFAULT_TENANT, isAdmin } from '../../ports.ts'
 import type { Db } from '../../store/db.ts'
 import { type QueueRow, readQueues } from '../../store/queues.ts'
 import { type Access, checked, type Face, type FaceContext, jsonBody, newFace, PAGE, pageOf } from '../face.ts'
@@ -28,7 +28,7 @@ export interface AgentRoutesTools {
 }
 
 /** Who registers without a key, on this machine; all of these are one owner. */
-const ENROLLED: Caller = { tenant: 'default', id: 'local', kind: 'local', permits: new Set() }
+const ENROLLED: Caller = { tenant: DEFAULT_TENANT, id: 'local', kind: 'local', permits: new Set() }
 /** Agents that are read at most to find the available ones of a page. */
 const AVAILABLE_SCAN_MAX = 500
 const DRAIN_WAIT_MAX_SECONDS = 60
@@ -70,7 +70,7 @@ export function agentRoutes(tools: AgentRoutesTools): Face {
   })
 
   face.get('/v1/agents', async (context) => {
-    const by = await access.require(context, 'read')
+    const by = await access.require(context, 'card')
     const query = checked(SEARCH, context.req.query())
     const { q, skill, tag, available } = query
     const page = pageOf<string>(query, tools.pageKey, ['agents', by.tenant, by.id, q, skill, tag, available])
@@ -86,7 +86,7 @@ export function agentRoutes(tools: AgentRoutesTools): Face {
   })
 
   face.get('/v1/agents/:agent', async (context) => {
-    const by = await access.require(context, 'read')
+    const by = await access.require(context, 'card')
     return context.json(await look(await visible(context, by, agents), by, true))
   })
 
@@ -116,7 +116,7 @@ function addVerbs(face: Face, tools: AgentRoutesTools, look: Look): void {
     const by = await access.require(context)
     const agent = changeable(await visible(context, by, agents), by)
     const began = clock.elapsed()
-    const answer = await agents.probe(agent, context.req.raw.signal, { settles: by.permits.has('operator') })
+    const answer = await agents.probe(agent, context.req.raw.signal, { settles: isAdmin(by) })
     const ms = Math.round(clock.elapsed() - began)
     if (answer.kind === 'ready') wake(agent.tenant, agent.destination)
     const { verdict } = answer.kind === 'failed' ? answer : { verdict: undefined }
@@ -147,7 +147,7 @@ function addVerbs(face: Face, tools: AgentRoutesTools, look: Look): void {
   })
 
   face.post('/v1/agents/:agent/approve', async (context) => {
-    const by = await access.require(context, 'operator')
+    const by = await access.require(context, 'admin')
     const { change } = checked(APPROVE, await jsonBody(context))
     const agent = await agents.approve(context.req.param('agent'), change, by)
     wake(agent.tenant, agent.destination)
@@ -180,7 +180,7 @@ function addVerbs(face: Face, tools: AgentRoutesTools, look: Look): void {
 async function visible(context: FaceContext, by: Caller, agents: Agents): Promise<Agent> {
   const name = context.req.param('agent') ?? ''
   const agent = await agents.find(by.tenant, name)
-  if (!agent || !isVisible(agent, by) || (by.agents && !by.permits.has('operator') && !by.agents.has(agent.name)))
+  if (!agent || !isVisible(agent, by) || (by.agents && !isAdmin(by) && !by.agents.has(agent.name)))
     throw new A2AError('AGENT_NOT_FOUND', `there is no agent "${name.slice(0, LIMITS.echoCharsMax)}"`)
   return agent
 }

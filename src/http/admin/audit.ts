@@ -1,4 +1,4 @@
-/** /v1/audit: who did what to what, newest first; /v1/audit/verify: whether that is still what was written. An operator's. */
+/** /v1/audit: who did what to what, newest first; /v1/audit/verify: whether that is still what was written. An administrator's. */
 import { z } from 'zod'
 import { LIMITS } from '../../limits.ts'
 import { type AuditEntry, listAudit } from '../../store/audit.ts'
@@ -24,7 +24,7 @@ const VERIFY = z.strictObject({
 export function auditRoutes({ access, db, pageKey }: AuditRoutesTools): Face {
   const face = newFace()
   face.get('/v1/audit', async (context) => {
-    const by = await access.require(context, 'operator')
+    const by = await access.require(context, 'admin', 'observe')
     const query = checked(LIST, context.req.query())
     const { actor, action, subject } = query
     const page = pageOf<string>(query, pageKey, ['audit', by.tenant, by.id, actor, action, subject])
@@ -39,7 +39,7 @@ export function auditRoutes({ access, db, pageKey }: AuditRoutesTools): Face {
     return context.json(page.answer(rows, show, ({ id }) => id))
   })
   face.get('/v1/audit/verify', async (context) => {
-    const { tenant } = await access.require(context, 'operator')
+    const { tenant } = await access.require(context, 'admin', 'observe')
     const { after, limit, expect } = checked(VERIFY, context.req.query())
     const [, sequence, hash] = POSITION.exec(expect ?? '') ?? []
     const expected = hash === undefined ? {} : { expected: { sequence: Number(sequence), hash } }

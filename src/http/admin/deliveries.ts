@@ -1,4 +1,4 @@
-/** /v1/deliveries: what is owed, what was given up, and trying it anew. An operator's. */
+/** /v1/deliveries: what is owed, what was given up, and trying it anew. An administrator's. */
 import { z } from 'zod'
 import { DELIVERY_STATES } from '../../delivery.ts'
 import type { Caller } from '../../ports.ts'
@@ -59,7 +59,7 @@ export function deliveryRoutes({ access, db, pageKey, replay }: DeliveryRoutesTo
   const face = newFace()
 
   face.get('/v1/deliveries', async (context) => {
-    const by = await access.require(context, 'operator')
+    const by = await access.require(context, 'admin', 'observe')
     const query = checked(LIST, context.req.query())
     if (query.id !== undefined)
       return context.json({ items: (await readDeliveries(db, by.tenant, [query.id])).map(showDelivery) })
@@ -76,7 +76,7 @@ export function deliveryRoutes({ access, db, pageKey, replay }: DeliveryRoutesTo
   })
 
   face.post('/v1/deliveries/replay', async (context) => {
-    const by = await access.require(context, 'operator')
+    const by = await access.require(context, 'admin')
     const filter = checked(REPLAY_FILTER, await jsonBody(context))
     const states = filter.state ? [filter.state] : (['dead', 'expired'] as const)
     const rows = await listDeliveries(db, { ...queryOf(by, filter), states, limit: filter.limit + 1 })
@@ -89,7 +89,7 @@ export function deliveryRoutes({ access, db, pageKey, replay }: DeliveryRoutesTo
   })
 
   face.post('/v1/deliveries/:id/replay', async (context) => {
-    const by = await access.require(context, 'operator')
+    const by = await access.require(context, 'admin')
     const id = context.req.param('id')
     const answer = uuid.safeParse(id).success ? await replay(by.tenant, id, by.id) : ({ kind: 'not found' } as const)
     if (answer.kind === 'replayed') return context.json({ id, taskId: answer.taskId, replayed: true })

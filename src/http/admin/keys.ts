@@ -1,10 +1,10 @@
-/** /v1/keys: an operator's. A key is shown once, when it is made. */
+/** /v1/keys: an administrator's. A key is shown once, when it is made. */
 import { z } from 'zod'
-import { type ApiKeys, PERMITS } from '../../gateway/callers/apiKeys.ts'
+import type { ApiKeys } from '../../gateway/callers/apiKeys.ts'
+import { isGrant } from '../../gateway/callers/permits.ts'
 import { isRate } from '../../gateway/callers/quotas.ts'
-import type { Permit } from '../../ports.ts'
 import type { KeyRow } from '../../store/callers.ts'
-import { type Access, checked, type Face, jsonBody, newFace, PAGE, pageOf, times } from '../face.ts'
+import { type Access, checked, type Face, jsonBody, newFace, PAGE, pageOf, TENANT, times } from '../face.ts'
 import { Refusal } from '../refusal.ts'
 
 export interface KeyRoutesTools {
@@ -13,17 +13,25 @@ export interface KeyRoutesTools {
   readonly pageKey: Buffer
 }
 
+/** Permits and scopes are one vocabulary; both members take either. */
+const words = z
+  .array(
+    z.string().max(128).refine(isGrant, {
+      error:
+        'one of operator, admin, send, read, cancel, push, agent, observe, agent:<name>:send, task:read, task:cancel, push:write, card:read, mailbox:<name>',
+    }),
+  )
+  .min(1)
+  .max(100)
 const NEW_KEY = z.strictObject({
   name: z.string().min(1).max(128).default('key'),
   caller: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}$/, { error: '1–128 characters: letters, digits, . _ : @ / -' })
     .optional(),
-  permits: z
-    .array(z.enum(PERMITS as [Permit, ...Permit[]]))
-    .min(1)
-    .max(PERMITS.length)
-    .optional(),
+  tenant: TENANT.optional(),
+  permits: words.optional(),
+  scopes: words.optional(),
   agents: z
     .array(
       z
@@ -49,13 +57,23 @@ const LIST = z.strictObject({
 export function keyRoutes({ keys, access, pageKey }: KeyRoutesTools): Face {
   const face = newFace()
   face.post('/v1/keys', async (context) => {
-    const by = await access.require(context, 'operator')
-    const { name, caller, permits, agents, rate, ttlSeconds } = checked(NEW_KEY, await jsonBody(context))
+    const by = await access.require(context, 'admin')
+    const {
+      name,
+      tenant,
+      caller,
+      permits = [],
+      scopes = [],
+      agents,
+      rate,
+      ttlSeconds,
+    } = checked(NEW_KEY, await jsonBody(context))
     const { key, row } = await keys.create(
       {
         label: name,
         ...(caller !== undefined && { caller }),
-        ...(permits && { permits: [...new Set(permits)] }),
+        ...(tenant !== undefined && { tenant }),
+        ...(permits.length + scopes.length > 0 && { permits: [...new Set([...permits, ...scopes])] }),
         ...(agents && { agents: [...new Set(agents)] }),
         ...(rate !== undefined && { rate }),
         ...(ttlSeconds !== undefined && { expiresInSeconds: ttlSeconds }),
@@ -65,7 +83,7 @@ export function keyRoutes({ keys, access, pageKey }: KeyRoutesTools): Face {
     return context.json({ ...show(row), key }, 201)
   })
   face.get('/v1/keys', async (context) => {
-    const by = await access.require(context, 'operator')
+    const by = await access.require(context, 'admin')
     const query = checked(LIST, context.req.query())
     const { caller } = query
     const all = query.all === 'true'
@@ -80,7 +98,7 @@ export function keyRoutes({ keys, access, pageKey }: KeyRoutesTools): Face {
     return context.json(page.answer(rows, show, ({ createdAt, id }) => ({ createdAt, id })))
   })
   face.delete('/v1/keys/:id', async (context) => {
-    const by = await access.require(context, 'operator')
+    const by = await access.require(context, 'admin')
     const id = context.req.param('id')
     if (!(await keys.revoke(id, by)))
       throw new Refusal(
@@ -97,6 +115,7 @@ export function keyRoutes({ keys, access, pageKey }: KeyRoutesTools): Face {
 const show = (row: KeyRow) => ({
   id: row.id,
   name: row.label,
+  tenant: row.tenant,
   caller: row.caller,
   kind: row.kind,
   permits: row.permits,

@@ -35,7 +35,7 @@ const NEED = z
 export function matchRoutes(tools: MatchRoutesTools): Face {
   const face = newFace()
   face.post('/v1/match', async (context) => {
-    const by = await tools.access.require(context, 'read')
+    const by = await tools.access.require(context, 'card')
     const { limit, ...need } = checked(NEED, await jsonBody(context))
     const filter = { tenant: by.tenant, ...(by.agents && { names: [...by.agents] }) }
     const found = await search(tools, by, filter, { fetch: CANDIDATES_MAX, after: undefined }, undefined)

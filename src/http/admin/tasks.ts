@@ -3,7 +3,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { z } from 'zod'
 import { A2AError } from '../../a2a/errors.ts'
 import { isTerminal, TASK_STATES, type TaskState } from '../../a2a/tasks.ts'
-import { ownerFilter } from '../../gateway/callers/permits.ts'
+import { overviewFilter, ownerFilter } from '../../gateway/callers/permits.ts'
 import { LIMITS } from '../../limits.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import type { Caller } from '../../ports.ts'
@@ -75,11 +75,11 @@ export function taskRoutes(tools: TaskRoutesTools): Face {
   const face = newFace()
 
   face.get('/v1/tasks', async (context) => {
-    const by = await access.require(context, 'read')
+    const by = await access.require(context, 'read', 'observe')
     const query = checked(LIST, context.req.query())
     const { agent, contextId } = query
     const wanted = query.state ?? query.status
-    const caller = ownerFilter(by).caller ?? query.caller
+    const caller = overviewFilter(by).caller ?? query.caller
     const page = pageOf<ListCursor>(query, pageKey, ['tasks', by.tenant, by.id, agent, caller, contextId, wanted])
     const { heads, total } = await listTasks(db, {
       tenant: by.tenant,
@@ -125,11 +125,11 @@ const unknownTask = (): A2AError => new A2AError('TASK_NOT_FOUND', 'there is no 
 
 /** Throws TASK_NOT_FOUND for what is not there as for what is another's. */
 async function factsFor(context: FaceContext, { access, db }: TaskRoutesTools): Promise<TaskFacts> {
-  const by = await access.require(context, 'read')
+  const by = await access.require(context, 'read', 'observe')
   const facts = await inspectTask(db, {
     tenant: by.tenant,
     id: (context.req.param('id') ?? '').toLowerCase(),
-    ...ownerFilter(by),
+    ...overviewFilter(by),
   })
   if (!facts) throw unknownTask()
   return facts

@@ -1,6 +1,6 @@
 /** /v1/webhooks: who wants to be told, and how they took it. Callers see their own tasks' only; nobody sees a secret. */
 import { z } from 'zod'
-import { ownerFilter } from '../../gateway/callers/permits.ts'
+import { overviewFilter } from '../../gateway/callers/permits.ts'
 import type { Db } from '../../store/db.ts'
 import { listWebhookAttempts, listWebhooks, type WebhookAttempt, type WebhookRow } from '../../store/queues.ts'
 import { type Access, checked, type Face, newFace, PAGE, pageOf, present, times, uuid } from '../face.ts'
@@ -17,12 +17,12 @@ const ATTEMPTS = LIST.extend({ outcome: z.enum(['delivered', 'retry', 'dead', 's
 export function webhookRoutes({ access, db, pageKey }: WebhookRoutesTools): Face {
   const face = newFace()
   face.get('/v1/webhooks', async (context) => {
-    const by = await access.require(context, 'read')
+    const by = await access.require(context, 'read', 'observe')
     const query = checked(LIST, context.req.query())
     const page = pageOf<{ taskId: string; id: string }>(query, pageKey, ['webhooks', by.tenant, by.id, query.task])
     const rows = await listWebhooks(db, {
       tenant: by.tenant,
-      ...ownerFilter(by),
+      ...overviewFilter(by),
       limit: page.fetch,
       ...(query.task !== undefined && { taskId: query.task }),
       ...(page.after && { before: page.after }),
@@ -30,7 +30,7 @@ export function webhookRoutes({ access, db, pageKey }: WebhookRoutesTools): Face
     return context.json(page.answer(rows, showWebhook, ({ taskId, id }) => ({ taskId, id })))
   })
   face.get('/v1/webhooks/attempts', async (context) => {
-    const by = await access.require(context, 'read')
+    const by = await access.require(context, 'read', 'observe')
     const query = checked(ATTEMPTS, context.req.query())
     const { task, outcome } = query
     const page = pageOf<{ deliveryId: string; lease: string }>(query, pageKey, [
@@ -42,7 +42,7 @@ export function webhookRoutes({ access, db, pageKey }: WebhookRoutesTools): Face
     ])
     const rows = await listWebhookAttempts(db, {
       tenant: by.tenant,
-      ...ownerFilter(by),
+      ...overviewFilter(by),
       limit: page.fetch,
       ...(task !== undefined && { taskId: task }),
       ...(outcome !== undefined && { outcome }),

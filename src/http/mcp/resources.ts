@@ -18,15 +18,17 @@ const READERS: Readonly<Record<string, Reader>> = {
   async agent(name, { caller }, { agents, db, publicUrl }) {
     const agent = await agents.find(caller.tenant, name.split('@')[0] as string)
     if (!agent || !isVisible(agent, caller)) return undefined
-    authorize(caller, 'read', agent.name)
+    authorize(caller, 'card', agent.name)
     const [lane] = await readQueues(db, agent.tenant, [agent.destination])
     return JSON.stringify(agentView(agent, lane, publicUrl()))
   },
   async task(id, seat, tools) {
+    authorize(seat.caller, 'read')
     const head = await ownTask(id, seat, tools)
     return JSON.stringify(await tools.execute('GetTask', { id: head.id }, callOf(head.agent, seat)))
   },
   async conversation(contextId, { caller }, { db }) {
+    authorize(caller, 'read')
     const { heads, total } = await listTasks(db, {
       tenant: caller.tenant,
       caller: caller.id,
@@ -41,7 +43,6 @@ const READERS: Readonly<Record<string, Reader>> = {
 }
 
 export async function readResource(uri: string, seat: Seat, tools: DeskTools): Promise<string | undefined> {
-  authorize(seat.caller, 'read')
   const [, scheme = '', encoded = ''] = ADDRESS.exec(uri) ?? []
   const read = READERS[scheme]
   if (!read) return undefined

@@ -27,7 +27,7 @@ const EVENTS_SHOWN_MAX = 50
 export const findAgents: Tool<ToolInput<'find_agents'>> = async (input, seat, tools) => {
   const { query, skill, available, limit = FOUND_DEFAULT } = input
   const { caller } = seat
-  authorize(caller, 'read')
+  authorize(caller, 'card')
   const filter = { tenant: caller.tenant, ...(query && { q: query }), ...(skill && { skill }) }
   const names = caller.agents && { names: [...caller.agents] }
   const found = await search(

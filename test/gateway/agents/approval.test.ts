@@ -1,6 +1,6 @@
 /** A card that says that the agent is somewhere or somebody else: put aside, looked at, approved; and cards that are refused. */
 import { randomBytes } from 'node:crypto'
-import { expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import type { AgentCard } from '../../../src/a2a/agentCard.ts'
 import { createAgents } from '../../../src/gateway/agents/registry.ts'
 import { newAgentKey } from '../../../src/gateway/callers/apiKeys.ts'
@@ -82,6 +82,8 @@ function aReplica(db: Db, tenant: string, upstream: Upstream, signatures?: Signa
 }
 
 onBothDrivers('approval', (db) => {
+  // Each test is a tenant of its own, and a name is taken for all of them.
+  beforeEach(() => db().query({ name: 'clear', write: true, text: 'delete from agents' }, []))
   let tenants = 0
   async function aWorld(more: Record<string, unknown> = {}, answer = fetched(HOME)) {
     const tenant = `approval-${++tenants}`
@@ -216,6 +218,8 @@ onBothDrivers('approval', (db) => {
 })
 
 onBothDrivers('refused cards', (db) => {
+  // Each test is a tenant of its own, and a name is taken for all of them.
+  beforeEach(() => db().query({ name: 'clear', write: true, text: 'delete from agents' }, []))
   let tenants = 0
   const setUp = (signatures?: SignatureRules) => {
     const tenant = `refused-${++tenants}`

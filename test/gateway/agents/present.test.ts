@@ -39,6 +39,7 @@ const interfaces = [
 const presenting = (agent: Agent, more = {}) =>
   createPresentCard({
     find: async (tenant, name) => (tenant === agent.tenant && name === agent.name ? agent : undefined),
+    findOpen: async (name) => (name === agent.name ? agent : undefined),
     publicUrl: () => 'https://gw.test',
     interfaces,
     ...more,

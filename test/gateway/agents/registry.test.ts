@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import type { AgentCard } from '../../../src/a2a/agentCard.ts'
 import { createAgents } from '../../../src/gateway/agents/registry.ts'
 import { newAgentKey } from '../../../src/gateway/callers/apiKeys.ts'
@@ -70,6 +70,8 @@ function setUp(db: Db, tenant: string) {
 const never = new AbortController().signal
 
 onBothDrivers('the registry', (db) => {
+  // Each test is a tenant of its own, and a name is taken for all of them.
+  beforeEach(() => db().query({ name: 'clear', write: true, text: 'delete from agents' }, []))
   let tenants = 0
   const world = () => setUp(db(), `registry-${++tenants}`)
 

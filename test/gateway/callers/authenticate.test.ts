@@ -37,7 +37,7 @@ function setUp(given: Partial<AuthenticateTools> & { db: Db }) {
     signals,
     auth: 'required',
     adminKey: admin,
-    isOpen: async () => false,
+    openTenant: async () => undefined,
     ...given,
   })
   return { clock, signals, authenticate }
@@ -180,14 +180,14 @@ test('fails closed: no store, no caller, and nothing of it is remembered', async
   await expect(authenticate({ remote, apiKey: key })).rejects.toMatchObject({ reason: 'UNAVAILABLE' })
   down = false
   await expect(authenticate({ remote, apiKey: key })).rejects.toMatchObject(UNAUTHENTICATED)
-  const broken = setUp({ db: never, isOpen: () => Promise.reject(new TypeError('bug')) })
+  const broken = setUp({ db: never, openTenant: () => Promise.reject(new TypeError('bug')) })
   await expect(broken.authenticate({ remote, agent: 'echo' })).rejects.toMatchObject({ reason: 'UNAVAILABLE' })
 })
 
 test('an open agent takes callers without credentials, for itself only; bad credentials are refused there too', async () => {
-  const { authenticate } = setUp({ db: never, isOpen: async (_, agent) => agent === 'open' })
+  const { authenticate } = setUp({ db: never, openTenant: async (agent) => (agent === 'open' ? 'acme' : undefined) })
   const caller = await authenticate({ remote, agent: 'open' })
-  expect(caller).toMatchObject({ id: 'anonymous', kind: 'anonymous', agents: new Set(['open']) })
+  expect(caller).toMatchObject({ tenant: 'acme', id: 'anonymous', kind: 'anonymous', agents: new Set(['open']) })
   expect(caller.permits.has('operator') || caller.permits.has('agent')).toBe(false)
   await expect(authenticate({ remote, agent: 'closed' })).rejects.toMatchObject(UNAUTHENTICATED)
   await expect(authenticate({ remote, agent: 'open', apiKey: 'wrong' })).rejects.toMatchObject(UNAUTHENTICATED)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { authorize, ownerFilter } from '../../../src/gateway/callers/permits.ts'
+import { authorize, grantsOf, isGrant, overviewFilter, ownerFilter } from '../../../src/gateway/callers/permits.ts'
 import type { Caller, Permit } from '../../../src/ports.ts'
 
 const caller = (permits: Permit[], agents?: string[]): Caller => ({
@@ -13,7 +13,10 @@ const caller = (permits: Permit[], agents?: string[]): Caller => ({
 test('a permit that is missing is named', () => {
   expect(() => authorize(caller(['read']), 'read')).not.toThrow()
   expect(() => authorize(caller(['read']), 'send', 'echo')).toThrow(
-    expect.objectContaining({ reason: 'PERMISSION_DENIED', detail: { metadata: { permit: 'send' } } }),
+    expect.objectContaining({
+      reason: 'PERMISSION_DENIED',
+      detail: { metadata: { permit: 'send', scope: 'agent:echo:send' } },
+    }),
   )
 })
 
@@ -23,6 +26,36 @@ test('an agent that it may not address looks like none, whatever the permits', (
     expect(() => authorize(caller(permits, ['echo']), 'send', 'other')).toThrow(
       expect.objectContaining({ reason: 'AGENT_NOT_FOUND' }),
     )
+})
+
+test('a scope permits just what it says', () => {
+  const scoped = (...words: string[]): Caller => ({ tenant: 't', id: 'a', kind: 'key', ...grantsOf(words) })
+  const narrow = scoped('agent:echo:send', 'task:read')
+  expect(() => authorize(narrow, 'send', 'Echo')).not.toThrow()
+  expect(() => authorize(narrow, 'send', 'other')).toThrow(
+    expect.objectContaining({
+      reason: 'PERMISSION_DENIED',
+      detail: { metadata: { permit: 'send', scope: 'agent:other:send' } },
+    }),
+  )
+  expect(() => authorize(narrow, 'read', 'other')).not.toThrow()
+  for (const permit of ['card', 'cancel', 'push', 'agent', 'observe', 'admin', 'operator'] as const)
+    expect(() => authorize(narrow, permit)).toThrow(expect.objectContaining({ reason: 'PERMISSION_DENIED' }))
+  expect(() => authorize(scoped('agent:echo:send', 'send'), 'send', 'other')).not.toThrow()
+  expect(scoped('mailbox:inbox').mailboxes).toEqual(new Set(['inbox']))
+  expect(scoped('read').permits).toEqual(new Set(['read', 'card']))
+  expect(scoped('toString', '__proto__', 'agent:../x:send', 'Operator').permits).toEqual(new Set())
+  expect(['send', 'agent:*:send', 'mailbox:x', 'card:read'].every(isGrant)).toBe(true)
+  expect(['toString', 'agent:*', 'mailbox:*', ''].some(isGrant)).toBe(false)
+})
+
+test('an administrator may everything in its tenant but what concerns the gateway', () => {
+  const admin: Caller = { tenant: 't', id: 'a', kind: 'key', ...grantsOf(['admin']) }
+  expect(() => authorize(admin, 'push', 'other')).not.toThrow()
+  expect(() => authorize(admin, 'operator')).toThrow(expect.objectContaining({ reason: 'PERMISSION_DENIED' }))
+  expect(ownerFilter(admin)).toEqual({})
+  const watcher: Caller = { ...admin, ...grantsOf(['observe']) }
+  expect([overviewFilter(watcher), ownerFilter(watcher)]).toEqual([{}, { caller: 'a' }])
 })
 
 test('an operator may everything in its tenant, and sees everybody’s', () => {
