@@ -56,12 +56,12 @@ test.each(ROUTES)('%s %s needs a key, and says how', async (method, path) => {
   }
 })
 
-test('what is an operator’s is refused to others by name of the permit', async () => {
+test('what is an administrator’s is refused to others by name of the permit', async () => {
   const { json } = await world.ask('/v1/keys', { method: 'POST', body: { permits: ['read'] } })
   for (const path of ['/v1/keys', '/v1/audit', '/v1/audit/verify', '/v1/deliveries'])
     expect(await world.ask(path, { key: json.key })).toMatchObject({
       status: 403,
-      json: { code: 'PERMISSION_DENIED', detail: 'this needs the permit "operator"' },
+      json: { code: 'PERMISSION_DENIED', detail: 'this needs the permit "admin"' },
     })
   for (const path of ['/v1/agents', '/v1/tasks', '/v1/webhooks'])
     expect((await world.ask(path, { key: json.key })).status).toBe(200)

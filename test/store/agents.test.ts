@@ -165,7 +165,12 @@ onBothDrivers('agents', (db) => {
     expect(await names({ skill: 'sums' })).toEqual(['adder', 'c'])
     expect(await names({ skill: 'sub' })).toEqual(['c'])
     expect(await names({ tag: 'math' })).toEqual(['adder', 'c'])
-    expect(await names({ visibility: 'public' })).toEqual(['adder', 'c'])
+    // In a tenant of its own an agent shows itself to strangers only if it says so.
+    expect(await names({ visibility: 'public' })).toEqual([])
+    await create(db(), agent(t, 'd', { registration: { name: 'd', visibility: 'public' } }))
+    await create(db(), agent('default', 'e', { registration: { name: 'e' } }))
+    expect(await names({ visibility: 'public' })).toEqual(['d'])
+    expect((await listAgents(db(), { visibility: 'public', limit: 10 })).map(({ name }) => name)).toEqual(['d', 'e'])
     expect(await names({ names: ['c', 'zz'] })).toEqual(['c'])
   })
 
