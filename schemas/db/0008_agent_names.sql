@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX "agents_by_name" ON "agents" USING btree ("name");
