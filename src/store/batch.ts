@@ -6,6 +6,7 @@
  *   - a row that the database refuses (22xxx, 23xxx) fails alone: the batch is halved until it stands by itself
  *   - a deadlock or lock time-out is tried again, three times
  *   - after a lost connection the same rows are sent again: the statements are idempotent by their ids
+ *   - rows of which one statement can take but one (two changes of one task) go with different ones
  *   - more than `queueMax` waiting rows are refused at once: never memory without end (P19)
  */
 import { LIMITS } from '../limits.ts'
@@ -17,6 +18,8 @@ export interface BatchOptions<Row, Out> {
   /** Writes the rows with one statement and answers one result for each, in their order. */
   readonly run: (rows: readonly Row[]) => Promise<Out[]>
   readonly weigh: (row: Row) => number
+  /** What rows must not have in common to share a statement; undefined: any may share. */
+  readonly apart?: (row: Row) => string
   /** Whether rows may be sent again when it is unknown whether they were written. */
   readonly repeatable: boolean
   readonly lanes?: number
@@ -44,19 +47,25 @@ const FULL_ROWS = 64
 const STUCK_MS = 50
 
 /** How many of the first rows one statement takes. */
-function fitting<Row>(queue: readonly { readonly row: Row }[], weigh: (row: Row) => number): number {
+function fitting<Row>(
+  queue: readonly { readonly row: Row }[],
+  { weigh, apart }: Pick<BatchOptions<Row, unknown>, 'weigh' | 'apart'>,
+): number {
+  const taken = new Set<string>()
   let bytes = 0
   let count = 0
   while (count < queue.length && count < LIMITS.batchRowsMax) {
-    bytes += weigh(queue[count]!.row)
+    const { row } = queue[count]!
+    bytes += weigh(row)
     if (count > 0 && bytes > LIMITS.batchBytesMax) break
+    if (apart && taken.size === taken.add(apart(row)).size) break
     count++
   }
   return count
 }
 
 export function createBatch<Row, Out>(options: BatchOptions<Row, Out>): Batch<Row, Out> {
-  const { name, run, weigh, repeatable, lanes = LIMITS.batchLanes, queueMax = LIMITS.batchQueueMax } = options
+  const { name, run, repeatable, lanes = LIMITS.batchLanes, queueMax = LIMITS.batchQueueMax } = options
   let queue: Pending<Row, Out>[] = []
   let busy = 0
   let scheduled = false
@@ -67,7 +76,7 @@ export function createBatch<Row, Out>(options: BatchOptions<Row, Out>): Batch<Ro
     busy === 0 || (busy < lanes && (queue.length >= FULL_ROWS || systemClock.elapsed() - began > STUCK_MS))
 
   function take(): Pending<Row, Out>[] {
-    const count = fitting(queue, weigh)
+    const count = fitting(queue, options)
     const taken = queue.slice(0, count)
     queue = queue.slice(count)
     return taken

@@ -158,6 +158,8 @@ export function createAppend(db: Db, options: AppendOptions): Batch<TaskChange, 
   return createBatch<TaskChange, Appended>({
     name: APPEND.name,
     repeatable: false,
+    // Of two changes of one task a statement would make one, and tell the other that the task had ended.
+    apart: ({ taskId }) => taskId,
     weigh: (change) => change.events.reduce((bytes, event) => bytes + event.body.length, 200),
     async run(rows) {
       const { first, flat } = flatten(rows)

@@ -233,6 +233,28 @@ export function storeSuite(driver: string, open: () => Promise<{ db: Db; close: 
       }
     })
 
+    test('two words of one holder at once are both heard: the second does not cost it the lease', async () => {
+      for (const last of [0, 1]) {
+        const task = await openTask({ agent: 'twice' })
+        const [leased] = await take('twice')
+        const batch = createAppend(db, { webhookAgeSeconds: 60, newId: uuidv7, onOwed: () => {} })
+        const update = aChange(leased!)
+        const end = aChange(leased!, {
+          events: [statusEvent('TASK_STATE_FAILED')],
+          state: 4,
+          settle: deliveryState('done'),
+        })
+        const other = batch.submit(aChange({ taskId: uuidv7(), id: uuidv7(), lease: uuidv7() }))
+        const answers = await Promise.all((last === 1 ? [update, end] : [end, update]).map(batch.submit))
+        await other
+        expect(answers[last === 1 ? 1 : 0]).toMatchObject({ kind: 'appended' })
+        expect(answers[last === 1 ? 0 : 1]).toMatchObject(
+          last === 1 ? { kind: 'appended', lastSeq: 2 } : { kind: 'lease lost' },
+        )
+        expect((await findTask(db, { tenant: 't', id: task.id }))?.state).toBe('TASK_STATE_FAILED')
+      }
+    })
+
     test('a task that ended meanwhile takes no event, and its delivery is withdrawn', async () => {
       const task = await openTask({ agent: 'ended' })
       const [leased] = await take('ended')
