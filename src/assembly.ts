@@ -163,14 +163,26 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents }: P
       return agent === undefined || (await agents.probe(agent, signal)).kind === 'ready'
     },
   })
-  /** `tenant destination`, one a line: webhooks that have just got something to do. */
+  /** `tenant destination`, one a line: webhooks and mailboxes that have just got something. */
   function wakeLanes(lanes: string | null): void {
     for (const lane of lanes?.split('\n') ?? []) {
       const [tenant, destination] = lane.split(' ', 2) as [string, string]
-      forwarder.wake(tenant, destination)
+      if (destination.startsWith('webhook:')) forwarder.wake(tenant, destination)
+      else mailbox.wake(tenant, destination)
+      if (!destination.startsWith('webhook:')) hints.announceBox(tenant, destination)
     }
   }
-  const mailbox = createMailbox({ db, clock, now, loopTools, findAgent: agents.find, record, signals, limits })
+  const mailbox = createMailbox({
+    db,
+    clock,
+    now,
+    loopTools,
+    findAgent: agents.find,
+    record,
+    signals,
+    limits,
+    announce: hints.announceBox,
+  })
   /** Whoever it is that carries there: the forwarder, or the agent itself. */
   function wake(tenant: string, destination: string, orderingKey?: string): void {
     forwarder.wake(tenant, destination, orderingKey)
@@ -215,6 +227,7 @@ export function buildOperations(
       depths.added(tenant, destination)
       queue.wake(tenant, destination, orderingKey)
     },
+    announce: queue.hints.announceBox,
     published(tenant: string, taskId: string, entries: readonly StreamEntry[], owed: string | null) {
       hub.publish(tenant, taskId, entries)
       queue.wakeLanes(owed)

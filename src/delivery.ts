@@ -49,8 +49,11 @@ export function assertMove(from: DeliveryState, to: DeliveryState): void {
   assert(MOVES[from].includes(to), `a delivery does not go from ${from} to ${to}`)
 }
 
-/** Where a delivery goes, by kind: what a forwarder does with it is one row per kind. */
-export type DestinationKind = 'a2a' | 'mailbox' | 'webhook' | 'mcp'
+/**
+ * Where a delivery goes, by kind: what a forwarder does with it is one row per kind. `result` goes to the mailbox of the
+ * task's own caller and is never carried; it is the one kind that comes back from done to waiting, when its task moves on.
+ */
+export type DestinationKind = 'a2a' | 'mailbox' | 'webhook' | 'mcp' | 'result'
 
 /**
  * What the other side did with a delivery, as the sender saw it. The sender, who knows the protocol, says whether

@@ -121,6 +121,8 @@ export const LIMITS = {
   leaseCallsPerSecond: 1_000,
   /** Every so many-th delivery is taken by age, so that what is not urgent is taken at all. */
   oldestEvery: 8,
+  /** How long a result waits in its sender's mailbox. The task keeps it anyway. */
+  resultSeconds: 30 * 24 * 3_600,
   checkpointBytesMax: 64 * KiB,
   /** How long the holder of a lease has to agree to a cancel. */
   cancelGraceMs: 10_000,

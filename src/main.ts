@@ -89,7 +89,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     await stop()
     throw error
   }
-  await queue.hints.listen(queue.hub.look)
+  await queue.hints.listen(queue.hub.look, queue.mailbox.woken)
   failpoint('ready')
 
   let stopped: Promise<void> | undefined

@@ -2,11 +2,14 @@
 import type { Socket } from 'node:net'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { A2AError } from '../a2a/errors.ts'
-import { mailKindOf } from '../delivery.ts'
-import type { Agent } from '../gateway/agents/agent.ts'
+import type { StreamResponse } from '../a2a/events.ts'
+import { mailKind, mailKindOf, QUIET } from '../delivery.ts'
+import { type Agent, destinationOf } from '../gateway/agents/agent.ts'
 import { authorize } from '../gateway/callers/permits.ts'
 import type { Mailbox } from '../gateway/mailbox/mailbox.ts'
-import { messageOf, type Offer, skillOf, textOf } from '../gateway/mailbox/offer.ts'
+import { messageOf, type Offer, skillOf } from '../gateway/mailbox/offer.ts'
+import { resultMessage } from '../gateway/mailbox/results.ts'
+import { textOf } from '../gateway/mailbox/tools.ts'
 import { LEVELS } from '../gateway/tasks/wishes.ts'
 import type { Limits } from '../limits.ts'
 import type { Caller } from '../ports.ts'
@@ -66,7 +69,7 @@ export function inboxRoutes(tools: InboxTools): Face {
     const agent = await who(context)
     const query = checked(LIST, context.req.query())
     const { state = 'waiting', after } = query
-    const filter = filterOf(query)
+    const filter = filterOf(query, QUIET)
     const scope = ['inbox', agent.tenant, agent.name, state, JSON.stringify(filter)]
     const page = pageOf<InboxCursor>({ ...query, cursor: query.cursor ?? after }, tools.pageKey, scope)
     const { tenant, destination } = agent
@@ -85,7 +88,13 @@ export function inboxRoutes(tools: InboxTools): Face {
     const agent = await who(context)
     const { wait = 0 } = checked(WAIT, context.req.query())
     const { max = 1, leaseSeconds, worker, reclaim = false, ...asked } = checked(body, await jsonBody(context))
-    const request = { max, leaseSeconds, worker, reclaim, ...filterOf(asked) }
+    const request = {
+      max,
+      leaseSeconds,
+      worker,
+      reclaim,
+      ...filterOf(asked, asked.kind?.includes('result') ? QUIET : LEVELS.length - 1),
+    }
     const call = createCall(context.env, (offers) => mailbox.takeBack(agent, offers))
     const offers = await mailbox.lease(agent, request, wait * 1_000, call.signal)
     call.answering(offers)
@@ -166,19 +175,28 @@ const headersOf = ({ lease, task, from, attempt, message }: Offer): Record<strin
   Context: asHeader(message.contextId ?? ''),
 })
 
+/** Of a result only what its last event says; the artifacts come with the lease, or with the task. */
+function mailIn(row: InboxRow) {
+  if (row.mailKind !== mailKind('result')) return { from: row.caller, message: messageOf(row), skillFrom: row.request }
+  const event = JSON.parse(row.body) as StreamResponse
+  const status = 'statusUpdate' in event ? event.statusUpdate.status : undefined
+  const task = { id: row.taskId, contextId: row.contextId, status: status ?? { state: stateOf(row.taskState) } }
+  return { from: destinationOf(row.agent), message: resultMessage(task), skillFrom: null }
+}
+
 /** One message that waits or is held, whole. */
 export function showMail(row: InboxRow) {
-  const message = messageOf(row)
+  const { from, message, skillFrom } = mailIn(row)
   return {
     delivery: row.id,
     state: row.state === 1 ? 'leased' : 'waiting',
     attempt: row.attempt,
     text: textOf(message.parts),
-    from: row.caller,
+    from,
     kind: mailKindOf(row.mailKind),
     labels: row.labels ?? [],
-    priority: LEVELS[row.priority] ?? 'normal',
-    ...skillOf(message, row.request),
+    priority: LEVELS[row.priority] ?? 'low',
+    ...skillOf(message, skillFrom),
     deadline: row.deadline === null ? null : iso(row.deadline),
     ...times({ createdAt: row.createdAt, dueAt: row.dueAt, expiresAt: row.expiresAt, leasedUntil: row.leasedUntil }),
     ...(row.worker !== null && { worker: row.worker }),

@@ -63,9 +63,12 @@ interface Asked {
   kind?: readonly MailKind[] | undefined
 }
 
-/** What somebody asks for, as the store is asked. */
-export const filterOf = ({ urgent, minPriority, contextId, from, label, skill, kind }: Asked): LeaseFilter => ({
-  level: urgent ? 0 : (minPriority ?? LEVELS.length - 1),
+/** What somebody asks for, as the store is asked; `least`: the level if nothing is said of urgency. */
+export const filterOf = (
+  { urgent, minPriority, contextId, from, label, skill, kind }: Asked,
+  least: number,
+): LeaseFilter => ({
+  level: urgent ? 0 : (minPriority ?? least),
   kinds: kind ? [...new Set(kind)].map(mailKind).sort() : null,
   label: label ?? null,
   contextId: contextId ?? null,

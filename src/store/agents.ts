@@ -1,5 +1,6 @@
 /** Agents: registered, changed, paused, removed. Each change is one statement, its audit note in it. */
 import type { AgentCard } from '../a2a/agentCard.ts'
+import { QUIET } from '../delivery.ts'
 import { DEFAULT_TENANT } from '../ports.ts'
 import { arrayLiteral } from './arrays.ts'
 import { type AuditNote, auditValues, noting } from './audit.ts'
@@ -164,7 +165,7 @@ const REMOVE: Statement = {
   text: `
 with gone as (
   delete from agents a where a.tenant = $1 and a.name = $2
-    and ($3::boolean or not exists (select 1 from deliveries d where d.tenant = $1 and d.destination = 'agent:' || $2::text and d.state = 0)
+    and ($3::boolean or not exists (select 1 from deliveries d where d.tenant = $1 and d.destination = 'agent:' || $2::text and d.state = 0 and d.priority <> ${QUIET})
       and not exists (select 1 from deliveries d where d.tenant = $1 and d.destination = 'agent:' || $2::text and d.state = 1))
   returning a.tenant, a.name
 ), lane as (

@@ -53,7 +53,7 @@ export const skillNeedle = (skill: string | null): string | null =>
   skill === null ? null : `"skill":${JSON.stringify(skill)}`
 
 const COLLECTED = `${LEASED}, priority, coalesce(mail_kind, 0)::int as "mailKind", to_jsonb(labels) as labels, (extract(epoch from leased_until) * 1000)::float8 as "leasedUntil", checkpoint, reason,
-  coalesce((select t.cancel_at is not null from tasks t where t.tenant = deliveries.tenant and t.id = deliveries.task_id), false) as "cancelWanted"`
+  coalesce((select t.cancel_at is not null from tasks t where t.tenant = deliveries.tenant and t.id = deliveries.task_id), false) and kind <> 'result' as "cancelWanted"`
 
 // As a claim, with the filters of a poll.
 const LEASE: Statement = {
@@ -67,7 +67,7 @@ where tenant = $1 and id = any(array(
     where d.tenant = $1 and d.destination = $2 and d.state = 0 and d.priority = p.level and d.due_at <= now()
       and (d.expires_at is null or d.expires_at > now()) and ${FREE}
       and (($4::text is null and $5::text is null) or exists (select 1 from tasks t where t.tenant = d.tenant and t.id = d.task_id
-        and ($4::text is null or t.context_id = $4) and ($5::text is null or t.caller = $5)))
+        and ($4::text is null or t.context_id = $4) and ($5::text is null or $5 = case d.kind when 'result' then 'agent:' || t.agent else t.caller end)))
       and ($6::text is null or exists (select 1 from task_events e where e.tenant = d.tenant and e.task_id = d.task_id and e.seq = d.seq
         and strpos(e.body || coalesce(e.history, '') || coalesce(e.request, ''), $6) > 0))
       and ($12::smallint[] is null or coalesce(d.mail_kind, 0) = any($12::smallint[])) and ($13::text is null or $13 = any(d.labels))

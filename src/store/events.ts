@@ -11,6 +11,7 @@ import { arrayLiteral, columns, joinJson, splitJson } from './arrays.ts'
 import type { Batch } from './batch.ts'
 import { createBatch } from './batch.ts'
 import type { Db, Statement } from './db.ts'
+import { TOLD } from './results.ts'
 
 export interface NewEvent {
   /** 1 a status update, 2 an artifact update. */
@@ -100,7 +101,8 @@ with change as materialized (
   where t.tenant = c.tenant and t.id = c.task_id and t.state in (0, 1, 2, 6, 8)
     and (c.leased or c.delivery_id is null)
     and (c.expected is null or c.expected = t.last_seq)
-  returning c.no, c.first, c.events, c.seed, t.tenant, t.id, t.last_seq, t.has_push, t.cancel_at is not null as cancel
+  returning c.no, c.first, c.events, c.seed, t.tenant, t.id, t.last_seq, t.has_push, t.cancel_at is not null as cancel, t.caller, t.home,
+    c.state as said
 ), log as (
   insert into task_events (tenant, task_id, seq, kind, body, history)
   select tenant, id, last_seq - events + n, kinds[first + n], bodies[first + n], histories[first + n]
@@ -112,7 +114,7 @@ with change as materialized (
   from head h join push_configs p on p.tenant = h.tenant and p.task_id = h.id cross join generate_series(1, h.events) n
   where h.has_push and p.disabled_at is null
   returning tenant, destination
-), settled as (
+), ${TOLD('h.said in (3, 4, 5, 6, 7, 8)')}, settled as (
   update deliveries d set
     state = case when c.no in (select no from head) then c.settle else 4 end,
     lease = null, owner = null, leased_until = null, settled_at = now(), code = c.code, reason = c.reason,
@@ -122,7 +124,7 @@ with change as materialized (
     and (c.expected is null or c.no in (select no from head))
 )
 select c.no, h.last_seq as "lastSeq", h.cancel, (c.leased or c.delivery_id is null) as held,
-  (select string_agg(distinct tenant || ' ' || destination, chr(10)) from owed) as owed
+  (select string_agg(distinct tenant || ' ' || destination, chr(10)) from (select * from owed union all select * from told) o) as owed
 from held c left join head h on h.no = c.no`,
 }
 
@@ -138,7 +140,7 @@ export interface AppendOptions {
   /** How long a webhook is tried. */
   readonly webhookAgeSeconds: number
   readonly newId: () => string
-  /** Webhook lanes that have just got something to do: `tenant destination`, one a line. */
+  /** Webhooks and mailboxes that have just got something: `tenant destination`, one a line. */
   readonly onOwed: (lanes: string) => void
 }
 

@@ -1,4 +1,5 @@
 /** Looking at mailboxes without taking anything: for lists, for those who wait, for hints. Reads, each bounded; and who was seen. */
+import { QUIET } from '../delivery.ts'
 import { arrayLiteral, columns } from './arrays.ts'
 import { skillNeedle } from './collect.ts'
 import type { Db, Statement } from './db.ts'
@@ -11,8 +12,10 @@ export interface Mailbox {
 export interface DueMail extends Mailbox {
   /** Due and waiting, counted up to DUE_COUNT_MAX; some may be behind what is in hand. */
   readonly due: number
-  /** The most urgent of them: 0 urgent … 3 low. */
-  readonly level: number
+  /** The most urgent of them: 0 urgent … 3 low; null: none. */
+  readonly level: number | null
+  /** Results that wait and wake nobody. */
+  readonly results: number
 }
 /** Counting further costs more than the number is worth. */
 export const DUE_COUNT_MAX = 1_000
@@ -20,9 +23,10 @@ export const DUE_COUNT_MAX = 1_000
 const DUE: Statement = {
   name: 'inbox.due',
   write: false,
-  text: `select w.tenant, w.destination, sum(k.due)::int as due, min(k.level)::int as level
+  text: `select w.tenant, w.destination, coalesce(sum(k.due) filter (where k.level < ${QUIET}), 0)::int as due,
+  (min(k.level) filter (where k.level < ${QUIET}))::int as level, coalesce(sum(k.due) filter (where k.level = ${QUIET}), 0)::int as results
 from unnest($1::text[], $2::text[]) as w (tenant, destination)
-cross join (values (0), (1), (2), (3)) as p (level)
+cross join (values (0), (1), (2), (3), (${QUIET})) as p (level)
 cross join lateral (select count(*) as due, p.level from (select 1 from deliveries d
   where d.tenant = w.tenant and d.destination = w.destination and d.state = 0 and d.priority = p.level and d.due_at <= now()
   limit ${DUE_COUNT_MAX}) x) k
@@ -50,7 +54,7 @@ const SIGNS: Statement = {
     (select count(*)::int from deliveries n where n.tenant = d.tenant and n.task_id = d.task_id and n.id <> n.task_id and n.id <> d.id
       and n.kind = 'mailbox' and n.state = 0) as pending
   from unnest($1::text[], $2::text[]) as w (tenant, destination)
-  join deliveries d on d.tenant = w.tenant and d.destination = w.destination and d.state = 1
+  join deliveries d on d.tenant = w.tenant and d.destination = w.destination and d.state = 1 and d.kind = 'mailbox'
   join tasks t on t.tenant = d.tenant and t.id = d.task_id) s
 where "cancelWanted" or pending > 0 limit 10000`,
 }
@@ -131,6 +135,8 @@ export interface InboxRow {
   readonly taskState: number
   readonly contextId: string
   readonly caller: string
+  /** Who was asked to do it. */
+  readonly agent: string
   readonly deadline: number | null
   readonly body: string
   readonly history: string | null
@@ -143,11 +149,11 @@ const LIST: Statement = {
   text: `select d.id::text, d.state, d.priority, coalesce(d.mail_kind, 0)::int as "mailKind", to_jsonb(d.labels) as labels, d.attempt, (extract(epoch from d.created_at) * 1000)::float8 as "createdAt",
   (extract(epoch from d.due_at) * 1000)::float8 as "dueAt", (extract(epoch from d.expires_at) * 1000)::float8 as "expiresAt",
   (extract(epoch from d.leased_until) * 1000)::float8 as "leasedUntil", d.worker, d.task_id::text as "taskId", t.state as "taskState",
-  t.context_id as "contextId", t.caller, (extract(epoch from t.deadline) * 1000)::float8 as deadline, e.body, e.history, e.request
+  t.context_id as "contextId", t.caller, t.agent, (extract(epoch from t.deadline) * 1000)::float8 as deadline, e.body, e.history, e.request
 from deliveries d join tasks t on t.tenant = d.tenant and t.id = d.task_id
 join task_events e on e.tenant = d.tenant and e.task_id = d.task_id and e.seq = d.seq
 where d.tenant = $1 and d.destination = $2 and d.state = $3::smallint and d.priority <= $4::smallint
-  and ($5::text is null or t.context_id = $5) and ($6::text is null or t.caller = $6)
+  and ($5::text is null or t.context_id = $5) and ($6::text is null or $6 = case d.kind when 'result' then 'agent:' || t.agent else t.caller end)
   and ($7::int is null or (d.priority, d.due_at, d.id) > ($7::smallint, to_timestamp($8::float8 / 1000), $9::uuid))
   and ($11::smallint[] is null or coalesce(d.mail_kind, 0) = any($11::smallint[])) and ($12::text is null or $12 = any(d.labels))
   and ($13::text is null or strpos(e.body || coalesce(e.history, '') || coalesce(e.request, ''), $13) > 0)

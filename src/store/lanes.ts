@@ -1,4 +1,5 @@
 /** A destination's health as all replicas and operators see it; written at transitions and, now and then, at successes. */
+import { HELD, QUIET } from '../delivery.ts'
 import type { Db, Statement } from './db.ts'
 
 const CLOSED: Statement = {
@@ -34,11 +35,17 @@ export const laneSeen = async (db: Db, tenant: string, destination: string): Pro
 const DEPTH: Statement = {
   name: 'deliveries.depth',
   write: false,
-  text: `select count(*)::int as count from (select 1 from deliveries where tenant = $1 and destination = $2 and state = 0 limit $3) w`,
+  text: `select count(*)::int as count from (select 1 from deliveries where tenant = $1 and destination = $2 and state = 0
+  and priority <> ${QUIET} and (priority < ${HELD} or $4::boolean) limit $3) w`,
 }
-/** How much waits for a destination, counted up to `max`. */
-export async function laneDepth(db: Db, tenant: string, destination: string, max: number): Promise<number> {
-  const [row] = await db.query<{ count: number }>(DEPTH, [tenant, destination, max])
+/** How much waits for a destination, counted up to `max`; `all`: also what waits for its consent. Results that wake nobody are not counted. */
+export async function laneDepth(
+  db: Db,
+  { tenant, destination }: { tenant: string; destination: string },
+  max: number,
+  all: boolean,
+): Promise<number> {
+  const [row] = await db.query<{ count: number }>(DEPTH, [tenant, destination, max, all])
   return row?.count ?? 0
 }
 
@@ -73,7 +80,7 @@ const VIEW: Statement = {
 from (
   (select * from deliveries where tenant = $1 and id = $2::uuid)
   union all
-  (select * from deliveries where tenant = $1 and task_id = $2::uuid and id <> task_id and kind <> 'webhook')
+  (select * from deliveries where tenant = $1 and task_id = $2::uuid and id <> task_id and kind not in ('webhook', 'result'))
 ) d left join lanes l on l.tenant = d.tenant and l.destination = d.destination
 left join agents a on a.tenant = d.tenant and a.name = substr(d.destination, 7)
 order by d.position desc limit 1`,
@@ -87,7 +94,7 @@ export async function viewDelivery(db: Db, tenant: string, taskId: string): Prom
 const WAITING: Statement = {
   name: 'deliveries.waiting',
   write: false,
-  text: "select count(*)::int as count from (select 1 from deliveries where state = 0 and kind <> 'webhook' limit 1000000) w",
+  text: "select count(*)::int as count from (select 1 from deliveries where state = 0 and kind not in ('webhook', 'result') limit 1000000) w",
 }
 /** How many messages wait for their agents, over all of them. */
 export async function countWaiting(db: Db): Promise<number> {

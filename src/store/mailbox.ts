@@ -16,7 +16,7 @@ export interface LeaseKey {
 
 const OTHERS = `from deliveries n where n.tenant = d.tenant and n.task_id = d.task_id and n.id <> n.task_id and n.id <> d.id
     and n.kind = 'mailbox' and n.state = 0`
-const MINE = `d.tenant = $1 and d.id = $2::uuid and d.destination = $3 and d.kind = 'mailbox'`
+const MINE = `d.tenant = $1 and d.id = $2::uuid and d.destination = $3 and d.kind in ('mailbox', 'result')`
 
 export interface Renewal {
   /** undefined: at least `defaultSeconds` from now; otherwise exactly that, also if it is sooner. */
@@ -45,7 +45,7 @@ const RENEW: Statement = {
 from tasks t
 where ${MINE} and d.lease = $4::uuid and d.state = 1 and t.tenant = d.tenant and t.id = d.task_id
 returning d.task_id::text as "taskId", (extract(epoch from d.leased_until) * 1000)::float8 as "leasedUntil",
-  (extract(epoch from t.deadline) * 1000)::float8 as deadline, t.cancel_at is not null as "cancelWanted", (select count(*)::int ${OTHERS}) as pending`,
+  (extract(epoch from t.deadline) * 1000)::float8 as deadline, t.cancel_at is not null and d.kind = 'mailbox' as "cancelWanted", case when d.kind = 'mailbox' then (select count(*)::int ${OTHERS}) else 0 end as pending`,
 }
 
 /** undefined: the lease is not held any more. */
@@ -66,6 +66,7 @@ export async function renewMail(db: Db, key: LeaseKey, renewal: Renewal): Promis
 /** A delivery of this agent, whoever holds it, with its task. */
 export interface Held {
   readonly taskId: string
+  readonly kind: 'mailbox' | 'result'
   readonly state: number
   readonly lease: string | null
   readonly attempt: number
@@ -86,9 +87,9 @@ export interface Held {
 const FIND: Statement = {
   name: 'mailbox.find',
   write: false,
-  text: `select d.task_id::text as "taskId", d.state, d.lease::text, d.attempt, d.touched, d.receipt, coalesce(d.mail_kind, 0)::int as "mailKind", t.agent, t.context_id as "contextId",
+  text: `select d.task_id::text as "taskId", d.kind, d.state, d.lease::text, d.attempt, d.touched, d.receipt, coalesce(d.mail_kind, 0)::int as "mailKind", t.agent, t.context_id as "contextId",
   (extract(epoch from d.created_at) * 1000)::float8 as "createdAt", (extract(epoch from t.created_at) * 1000)::float8 as "acceptedAt",
-  t.state as "taskState", t.last_seq as "lastSeq", t.cancel_at is not null as "cancelWanted", (select count(*)::int ${OTHERS}) as pending
+  t.state as "taskState", t.last_seq as "lastSeq", t.cancel_at is not null and d.kind = 'mailbox' as "cancelWanted", case when d.kind = 'mailbox' then (select count(*)::int ${OTHERS}) else 0 end as pending
 from deliveries d join tasks t on t.tenant = d.tenant and t.id = d.task_id where ${MINE}`,
 }
 

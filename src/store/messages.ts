@@ -1,6 +1,7 @@
 /** A further message to a task that is under way, and its cancellation: single statements, rare beside `open` and `append`. */
 import { LIMITS } from '../limits.ts'
 import type { Db, Statement } from './db.ts'
+import { ANSWERED, TOLD } from './results.ts'
 
 /** Webhooks owed for the event that `head` and `log` write; the same in every statement that adds one event. */
 const OWED = (event: string) => `owed as (
@@ -49,7 +50,7 @@ with live as materialized (
 ), head as (
   update tasks t set last_seq = t.last_seq + 1, state = $6::smallint, status_at = greatest(t.status_at, $7::timestamptz)
   where t.tenant = $1 and t.id = $2 and t.id in (select id from live) and ($11::text is null or exists (select 1 from claimed))
-  returning t.tenant, t.id, t.last_seq, t.has_push
+  returning t.tenant, t.id, t.last_seq, t.has_push, t.home
 ), log as (
   insert into task_events (tenant, task_id, seq, kind, body, history, request) select tenant, id, last_seq, 1, $8, $9, $10 from head
 ), delivery as (
@@ -60,13 +61,13 @@ with live as materialized (
     coalesce(($18::json ->> 'kind')::smallint, (select o.mail_kind from deliveries o where o.tenant = $1 and o.id = $2)),
     case when $18::json is not null then (select array_agg(l) from json_array_elements_text($18::json -> 'labels') as l) end,
     ($18::json ->> 'ackBy')::timestamptz from head
-), ${OWED('$12')}
+), ${ANSWERED}, ${OWED('$12')}
 select last_seq as "lastSeq", (select string_agg(distinct tenant || ' ' || destination, chr(10)) from owed) as owed from head`,
 }
 
 export interface Added {
   readonly lastSeq: number
-  /** Webhook lanes with something to do: `tenant destination`, one a line; null: none. */
+  /** Webhooks and mailboxes with something to do: `tenant destination`, one a line; null: none. */
   readonly owed: string | null
 }
 
@@ -113,23 +114,24 @@ const CANCEL_QUEUED: Statement = {
   text: `
 with seen as materialized (
   select count(*) filter (where state = 0) as waiting, count(*) filter (where state = 1) as leased
-  from deliveries where tenant = $1 and kind <> 'webhook' and (id = $2::uuid or (task_id = $2::uuid and id <> task_id))
+  from deliveries where tenant = $1 and kind not in ('webhook', 'result') and (id = $2::uuid or (task_id = $2::uuid and id <> task_id))
 ), locked as materialized (
   select id from deliveries
-  where tenant = $1 and kind <> 'webhook' and state = 0 and (id = $2::uuid or (task_id = $2::uuid and id <> task_id))
+  where tenant = $1 and kind not in ('webhook', 'result') and state = 0 and (id = $2::uuid or (task_id = $2::uuid and id <> task_id))
   for update
 ), head as (
   update tasks t set state = 5, last_seq = t.last_seq + 1, status_at = greatest(t.status_at, $3::timestamptz)
   where t.tenant = $1 and t.id = $2 and t.state in (0, 1, 2, 6, 8)
     and (select leased from seen) = 0 and (select waiting from seen) = (select count(*) from locked)
-  returning t.tenant, t.id, t.last_seq, t.has_push
+  returning t.tenant, t.id, t.last_seq, t.has_push, t.caller, t.home
 ), log as (
   insert into task_events (tenant, task_id, seq, kind, body) select tenant, id, last_seq, 1, $4 from head
 ), voided as (
   update deliveries d set state = 4, settled_at = now(), code = 'CANCELED', reason = 'the task was canceled before it was sent'
   where d.tenant = $1 and d.id in (select id from locked) and exists (select 1 from head)
-), ${OWED('$5')}
-select last_seq as "lastSeq", (select string_agg(distinct tenant || ' ' || destination, chr(10)) from owed) as owed from head`,
+), ${OWED('$5')}, ${TOLD('true')}
+select last_seq as "lastSeq",
+  (select string_agg(distinct tenant || ' ' || destination, chr(10)) from (select * from owed union all select * from told) o) as owed from head`,
 }
 
 /** Cancels a task of which nothing is on its way to the agent. undefined: something is, or the task has ended. */

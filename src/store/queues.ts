@@ -1,4 +1,5 @@
 /** Queues as operators and metrics see them, and what became of webhooks. Reads only, each bounded. */
+import { QUIET } from '../delivery.ts'
 import { arrayLiteral } from './arrays.ts'
 import type { Db, Statement } from './db.ts'
 import type { AttemptRow, LaneRow } from './inspect.ts'
@@ -23,7 +24,7 @@ const QUEUES: Statement = {
   ${ms('l.probe_at', 'probeAt')}, ${ms('l.seen_at', 'seenAt')}, ${ms('now()', 'now')}
 from unnest($2::text[]) as w (destination)
 cross join lateral (select count(*)::int as waiting, min(created_at) as oldest from (select d.created_at from deliveries d
-  where d.tenant = $1 and d.destination = w.destination and d.state = 0 limit ${COUNT_MAX}) k) q
+  where d.tenant = $1 and d.destination = w.destination and d.state = 0 and d.priority <> ${QUIET} limit ${COUNT_MAX}) k) q
 cross join lateral (select count(*)::int as leased from deliveries d where d.tenant = $1 and d.destination = w.destination and d.state = 1) r
 left join lanes l on l.tenant = $1 and l.destination = w.destination`,
 }

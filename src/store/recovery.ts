@@ -108,7 +108,7 @@ const LEASE_EXPIRED: Statement = {
   write: true,
   text: `update deliveries d set state = 1, lease = gen_random_uuid(), owner = $1
 from (select w.tenant, w.id from deliveries w
-  where w.state = 0 and w.expires_at < now() and w.kind <> 'webhook'
+  where w.state = 0 and w.expires_at < now() and w.kind not in ('webhook', 'result')
     and not exists (select 1 from deliveries f where f.tenant = w.tenant and f.destination = w.destination and f.ordering_key = w.ordering_key and f.state = 1)
     and not exists (select 1 from deliveries b where b.tenant = w.tenant and b.destination = w.destination and b.ordering_key = w.ordering_key
       and b.state = 0 and (b.position, b.id) < (w.position, w.id))
@@ -152,7 +152,7 @@ const VOID: Statement = {
   name: 'deliveries.void',
   write: true,
   text: `update deliveries set state = 4, settled_at = now(), code = $3, reason = $4
-where tenant = $1 and state = 0 and kind <> 'webhook' and (id = $2::uuid or (task_id = $2::uuid and id <> task_id))
+where tenant = $1 and state = 0 and kind not in ('webhook', 'result') and (id = $2::uuid or (task_id = $2::uuid and id <> task_id))
 returning id::text`,
 }
 

@@ -1,29 +1,34 @@
-import { expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { aCollector } from '../support/collector.ts'
 import { openServer } from '../support/databases.ts'
 import { aWorld, type World } from '../support/world.ts'
 import { mailboxFateSuite } from './mailboxFateSuite.ts'
+import { mailboxHomeSuite } from './mailboxHomeSuite.ts'
 import { mailboxKindsSuite } from './mailboxKindsSuite.ts'
 import { mailboxSuite } from './mailboxSuite.ts'
 import { mailboxTalkSuite } from './mailboxTalkSuite.ts'
 
-for (const suite of [mailboxSuite, mailboxFateSuite, mailboxTalkSuite, mailboxKindsSuite])
-  suite('PostgreSQL', async () => {
-    const server = await openServer()
-    return { databaseUrl: await server.create(), close: () => server.stop() }
-  })
+let server: Awaited<ReturnType<typeof openServer>>
+beforeAll(async () => {
+  server = await openServer()
+})
+afterAll(() => server?.stop())
 
-test('two gateways are one mailbox: sent here, taken there, settled here', async () => {
-  const server = await openServer()
+for (const suite of [mailboxSuite, mailboxFateSuite, mailboxTalkSuite, mailboxKindsSuite, mailboxHomeSuite])
+  suite('PostgreSQL', async () => ({ databaseUrl: await server.create(), close: async () => {} }))
+
+test('two gateways are one mailbox: sent here, taken there at once, settled here', async () => {
   const databaseUrl = await server.create()
-  const [here, there] = [await aWorld({ databaseUrl }), await aWorld({ databaseUrl })]
+  // They look at the database once an hour: what wakes is what the other one tells.
+  const options = { databaseUrl, limits: { pollMs: 3_600_000 } }
+  const [here, there] = [await aWorld(options), await aWorld(options)]
   const agent = await aCollector(here, 'shout')
   const call = async (world: World, path: string) => {
     const headers = { authorization: `Bearer ${agent.token}` }
     const answer = await fetch(world.gateway.url + path, { method: 'POST', headers })
     return answer.status === 200 ? answer.json() : answer.status
   }
-  const waiting = [here, there, there].map((world) => call(world, '/v1/inbox/lease?wait=20'))
+  const waiting = [there, there, there].map((world) => call(world, '/v1/inbox/lease?wait=20'))
   const tasks = await Promise.all(
     [0, 1, 2].map((n) => here.client('shout').send(`${n}`, { configuration: { returnImmediately: true } })),
   )
@@ -34,5 +39,4 @@ test('two gateways are one mailbox: sent here, taken there, settled here', async
   // Said again to the other one: the same answer, from the same row.
   expect(await call(there, `/v1/leases/${works[0].lease}/complete`)).toMatchObject({ settled: 'complete' })
   await Promise.all([here.stop(), there.stop()])
-  await server.stop()
 })

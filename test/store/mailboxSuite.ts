@@ -231,7 +231,7 @@ export function mailboxStoreSuite(driver: string, open: () => Promise<{ db: Db; 
       expect(await listInbox(db, { ...query, after: all[1] })).toEqual(all.slice(2))
       expect(await listInbox(db, { ...query, level: 0, after: undefined })).toEqual(all.slice(0, 2))
       expect(await dueMail(db, [box, { tenant: 'u', destination: 'agent:look' }])).toEqual([
-        { ...box, due: 4, level: 0 },
+        { ...box, due: 4, level: 0, results: 0 },
       ])
       await seenMany(db, [box])
       expect((await readQueues(db, 't', ['agent:look']))[0]).toMatchObject({ waiting: 4, leased: 0 })

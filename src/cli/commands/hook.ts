@@ -82,7 +82,10 @@ async function look(token: string, signal: AbortSignal, call: Invocation) {
     return { ...MAIL.parse(await readJson(response)), now }
   }
   const urgent = call.has('urgent') || undefined
-  const [waits, held] = await Promise.all([ask({ limit: 100, urgent }), ask({ state: 'leased', limit: 1 })])
+  const [waits, held] = await Promise.all([
+    ask({ limit: 100, urgent, minPriority: 'low' }),
+    ask({ state: 'leased', limit: 1 }),
+  ])
   // What waits for its next attempt is not there yet; the header has whole seconds.
   const mail = waits.items.filter(({ dueAt }) => dueAt === undefined || Date.parse(dueAt) <= waits.now + 1_000)
   return { mail, isMore: Boolean(waits.next), isHeld: held.items.length > 0, now: waits.now }

@@ -38,7 +38,7 @@ export function createDepths({ db, clock, max }: { db: Db; clock: Clock; max: nu
       const count = countOf(tenant, destination)
       if (!count.counting && clock.elapsed() - count.countedAt > LIMITS.queueCountEveryMs) {
         count.counting = true
-        laneDepth(db, tenant, destination, max)
+        laneDepth(db, { tenant, destination }, max, true)
           .then(
             (waiting) => {
               count.waiting = waiting

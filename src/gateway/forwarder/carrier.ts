@@ -51,6 +51,23 @@ export function createCarrier(forwarder: ForwarderTools, stopping: AbortSignal):
     })
   }
 
+  /** Its caller collects no more: nobody is told by sending. */
+  async function withdraw(leased: Leased): Promise<LaneResult> {
+    const startedAt = clock.elapsed()
+    await settle(
+      { leased, startedAt },
+      {
+        state: 'void',
+        waitMs: 0,
+        counts: false,
+        code: 'NO_MAILBOX',
+        reason: 'it is read there, not sent',
+        outcome: 'dead',
+      },
+    )
+    return { outcome: 'superseded', health: undefined }
+  }
+
   async function runMessage(leased: Leased, load: MessageLoad, message?: Message): Promise<LaneResult> {
     const start = { leased, load, startedAt: clock.elapsed(), ...(message && { message }) }
     const attempt = await runAttempt(start, tools, stopping)
@@ -125,6 +142,7 @@ export function createCarrier(forwarder: ForwarderTools, stopping: AbortSignal):
         (await loadMessages(forwarder.db, leased)).map((load) => [`${load.taskId}/${load.seq}`, load]),
       )
       return leased.flatMap((one) => {
+        if (one.kind === 'result') return [{ leased: one, run: () => withdraw(one), handed: false }]
         const load = loads.get(`${one.taskId}/${one.seq}`)
         return load ? [{ leased: one, run: () => runMessage(one, load), handed: false }] : []
       })

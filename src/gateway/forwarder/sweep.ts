@@ -17,6 +17,7 @@ import {
   tasksPastDeadline,
   voidDeliveries,
 } from '../../store/recovery.ts'
+import { expireResults } from '../../store/results.ts'
 import { refreshStatistics } from '../../store/statistics.ts'
 import { findTask } from '../../store/tasks.ts'
 import { gatewayStatus } from '../tasks/facts.ts'
@@ -62,6 +63,7 @@ export async function sweepOnce(tools: SweepTools, strays: Strays = new Map()): 
   await returnStrays(tools, strays)
   await endExpired(tools)
   await endLate(tools)
+  await expireResults(tools.db, AT_ONCE)
   for (const dead of await expireWebhooks(tools.db, AT_ONCE)) {
     const { id, taskId, destination, kind } = dead
     tools.signals.emit('delivery.dead', {

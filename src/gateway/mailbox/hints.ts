@@ -3,7 +3,7 @@
  * nothing depends on them: who comes is told what is there now, so a lost connection loses nothing.
  */
 import { A2AError } from '../../a2a/errors.ts'
-import { dueMail, type HeldSign, heldSigns, type Mailbox } from '../../store/inbox.ts'
+import { type DueMail, dueMail, type HeldSign, heldSigns, type Mailbox } from '../../store/inbox.ts'
 import type { Agent } from '../agents/agent.ts'
 import { LEVELS } from '../tasks/wishes.ts'
 import type { MailboxTools } from './tools.ts'
@@ -11,6 +11,7 @@ import type { MailboxTools } from './tools.ts'
 export type Hint =
   | { event: 'work'; count: number; priority: string }
   | { event: 'cancel'; delivery: string; task: string }
+  | { event: 'result'; count: number }
   | { event: 'message'; delivery: string; task: string; count: number }
 
 export interface HintSink {
@@ -33,6 +34,7 @@ interface Listener {
   readonly sink: HintSink
   /** What it was told last: the work that is due, and by delivery what its holder should know. */
   due: number
+  results: number
   readonly told: Map<string, string>
 }
 
@@ -45,14 +47,16 @@ export function createHints({ db, limits }: Pick<MailboxTools, 'db' | 'limits'>)
   const boxes = new Map<string, Box>()
   let streams = 0
 
-  function tell(box: Box, due: { due: number; level: number } | undefined, signs: readonly HeldSign[]): void {
-    const count = due?.due ?? 0
+  function tell(box: Box, due: DueMail | undefined, signs: readonly HeldSign[]): void {
+    const { due: count = 0, results = 0 } = due ?? {}
     const held = new Set(signs.map(({ delivery }) => delivery))
     for (const listener of [...box.listeners]) {
       const hints: Hint[] = []
-      if (due && (box.woken || count !== listener.due))
+      if (due && due.level !== null && (box.woken || count !== listener.due))
         hints.push({ event: 'work', count, priority: LEVELS[due.level] ?? 'normal' })
       listener.due = count
+      if (results > listener.results) hints.push({ event: 'result', count: results })
+      listener.results = results
       for (const delivery of listener.told.keys()) if (!held.has(delivery)) listener.told.delete(delivery)
       for (const sign of signs) hints.push(...news(listener, sign))
       if (!hints.every((hint) => listener.sink.push(hint))) drop(box, listener)
@@ -84,7 +88,7 @@ export function createHints({ db, limits }: Pick<MailboxTools, 'db' | 'limits'>)
       const key = `${tenant} ${destination}`
       const box = boxes.get(key) ?? { tenant, destination, listeners: new Set(), woken: false }
       boxes.set(key, box)
-      const listener: Listener = { sink, due: 0, told: new Map() }
+      const listener: Listener = { sink, due: 0, results: 0, told: new Map() }
       box.listeners.add(listener)
       box.woken = true
       streams++

@@ -74,7 +74,7 @@ export function createTake(tools: MailboxTools): Takes {
 
   async function counted(agent: Agent, offers: Offer[]): Promise<Offer[]> {
     if (offers.length === 0) return []
-    const more = await laneDepth(tools.db, agent.tenant, agent.destination, DUE_COUNT_MAX)
+    const more = await laneDepth(tools.db, agent, DUE_COUNT_MAX, false)
     return offers.map((one) => ({ ...one, more }))
   }
 

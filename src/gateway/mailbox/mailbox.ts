@@ -22,8 +22,9 @@ import { createTake, type LeaseRequest, takeBack } from './lease.ts'
 import { type Offer, offer } from './offer.ts'
 import { createPolls, type Polls } from './polls.ts'
 import { type Alive, type Refused, type Renew, renew, type Update, update } from './report.ts'
-import { type Settled, settle, type Verdict } from './settle.ts'
+import { settle } from './settle.ts'
 import { leaseKey, type MailboxTools, type VerbTools } from './tools.ts'
+import type { Settled, Verdict } from './verdict.ts'
 
 export interface Mailbox extends Service {
   /**
@@ -45,6 +46,8 @@ export interface Mailbox extends Service {
   listen(agent: Agent, sink: HintSink): () => void
   /** Something may be due at this destination. */
   wake(tenant: string, destination: string): void
+  /** The same, said by another replica. undefined: hints were lost, it may be any of them. */
+  woken(boxes: readonly Box[] | undefined): void
   /** Its lease ran out: if that was the last attempt it ends here, also if nobody ever asks again. */
   lost(delivery: LostLease): Promise<void>
   /** Calls for work that wait here. */
@@ -63,7 +66,13 @@ export function createMailbox(tools: MailboxTools): Mailbox {
     polls.wake(tenant, destination)
     hints.wake(tenant, destination)
   }
-  const verbTools: VerbTools = { ...tools, wake }
+  const verbTools: VerbTools = {
+    ...tools,
+    wake(tenant, destination) {
+      wake(tenant, destination)
+      tools.announce(tenant, destination)
+    },
+  }
   const wheel = createWheel({ ...verbTools, polls, hints, presence })
 
   /** The lease that this text names, if it is one of this agent's; who names it is there. */
@@ -105,6 +114,9 @@ export function createMailbox(tools: MailboxTools): Mailbox {
       return hints.listen(agent, sink)
     },
     wake,
+    woken(boxes) {
+      for (const { tenant, destination } of boxes ?? [...polls.watched(), ...hints.watched()]) wake(tenant, destination)
+    },
     async lost({ tenant, id, kind, destination, attempt }) {
       if (kind !== 'mailbox') return
       const agent = await tools.findAgent(tenant, destination.slice('agent:'.length))
@@ -138,7 +150,8 @@ function createWheel(tools: WheelTools): Service {
       lookedAt = clock.elapsed()
       presence.seen([...polls.watched(), ...hints.watched()])
       await presence.write()
-      for (const { tenant, destination } of await dueMail(tools.db, polls.watched())) polls.wake(tenant, destination)
+      for (const { tenant, destination, due } of await dueMail(tools.db, polls.watched()))
+        if (due > 0 || polls.wantsResults(tenant, destination)) polls.wake(tenant, destination)
       await endCanceled(tools)
     },
     tools.loopTools,

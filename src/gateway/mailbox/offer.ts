@@ -16,7 +16,8 @@ import { readRequest } from '../tasks/request.ts'
 import { foldLog } from '../tasks/view.ts'
 import { LEVELS } from '../tasks/wishes.ts'
 import { openArtifacts } from './chunks.ts'
-import { leaseText, type MailboxTools } from './tools.ts'
+import { resultOf } from './results.ts'
+import { leaseText, type MailboxTools, textOf } from './tools.ts'
 
 /** A piece of work as its agent gets it; small on purpose. `message` and `task` are the A2A objects. */
 export interface Offer {
@@ -44,9 +45,6 @@ export interface Offer {
 }
 
 const iso = (ms: number): string => new Date(ms).toISOString()
-
-export const textOf = (parts: Message['parts']): string =>
-  parts.flatMap(({ text }) => (text === undefined ? [] : [text])).join('\n')
 
 interface LogRow {
   readonly taskId: string
@@ -89,6 +87,10 @@ interface Leasing {
 async function offerOne(leasing: Leasing, tools: MailboxTools): Promise<Offer | undefined> {
   const { one, load, agent, reclaimed } = leasing
   const { maxAttempts } = agent.policy
+  if (one.kind === 'result') {
+    const result = await resultOf(one, load, foldLog(leasing.log) as Task | undefined, agent, tools)
+    return result && { ...show(leasing, leasing.log, result.message), ...result, skill: null }
+  }
   if (isTerminal(stateOf(load.state))) return end(leasing, tools, {})
   if (one.cancelWanted && !reclaimed)
     return end(leasing, tools, { state: 'TASK_STATE_CANCELED', code: 'CANCELED', text: 'canceled by its caller' })
@@ -175,9 +177,8 @@ async function end(leasing: Leasing, tools: MailboxTools, { state, code, text }:
   return undefined
 }
 
-function show({ one, load }: Leasing, log: readonly LogRow[]): Offer {
+function show({ one, load }: Leasing, log: readonly LogRow[], message = messageOf(load)): Offer {
   const task = foldLog(log) as Task
-  const message = messageOf(load)
   const { skill } = skillOf(message, load.request)
   return {
     lease: leaseText(one.id, one.lease),
@@ -189,7 +190,7 @@ function show({ one, load }: Leasing, log: readonly LogRow[]): Offer {
     from: load.caller,
     kind: mailKindOf(one.mailKind),
     labels: one.labels ?? [],
-    priority: LEVELS[one.priority] ?? 'normal',
+    priority: LEVELS[one.priority] ?? 'low',
     skill,
     message,
     task: task ?? { id: one.taskId, contextId: load.contextId, status: { state: 'TASK_STATE_WORKING' } },

@@ -10,6 +10,7 @@
  * given back.
  */
 import { A2AError } from '../../a2a/errors.ts'
+import { QUIET } from '../../delivery.ts'
 import type { Mailbox } from '../../store/inbox.ts'
 import type { Agent } from '../agents/agent.ts'
 import { type Box, boxKey, endOverdue, enter, leave, newBox, oldestOf, type Poll, pollsOf, wishes } from './box.ts'
@@ -29,6 +30,8 @@ export interface Polls {
   wake(tenant: string, destination: string): void
   /** Ends what has waited long enough. */
   tick(): void
+  /** Whether somebody waits there who also takes what nobody is woken for. */
+  wantsResults(tenant: string, destination: string): boolean
   /** Where somebody waits. */
   watched(): Mailbox[]
   count(): number
@@ -96,6 +99,10 @@ export function createPolls(tools: PollTools): Polls {
     tick() {
       for (const box of [...boxes.values()])
         if (!box.busy) for (const wish of wishes(box)) endOverdue(box, wish, clock.elapsed())
+    },
+    wantsResults(tenant, destination) {
+      const box = boxes.get(boxKey({ tenant, destination }))
+      return box !== undefined && wishes(box).some((wish) => (oldestOf(box, wish)?.request.level ?? 0) >= QUIET)
     },
     watched: () => [...boxes.values()].map(({ tenant, destination }) => ({ tenant, destination })),
     count: () => polls,

@@ -16,6 +16,7 @@ import {
 import type { Agent } from '../agents/agent.ts'
 import { EXTENSION_URI } from '../tasks/facts.ts'
 import type { TaskEvent, TaskRecord } from '../tasks/record.ts'
+import { isForTasks } from './results.ts'
 import { leaseText, type MailboxTools } from './tools.ts'
 
 /** Its sender said more to the same task. */
@@ -156,6 +157,7 @@ export async function update(agent: Agent, key: LeaseKey, said: Update, tools: M
   if (!held) return { kind: 'unknown' }
   if (!holds(key, held)) return LOST
   const events = eventsOf(said, held, tools.now())
+  if (held.kind === 'result' && events.length > 0) throw isForTasks()
   await checkRoom(key, held, events.length, tools)
   if (events.length > 0) {
     const written = await tools.record({ ...changeUnder(key, held), events })

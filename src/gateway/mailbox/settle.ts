@@ -11,12 +11,12 @@
  *                               └─ not ──────▶ find again: a twin was faster, the sender said more, or the task has ended
  */
 
-import type { Part } from '../../a2a/parts.ts'
 import { isTerminal, type Message, type TaskState } from '../../a2a/tasks.ts'
 import { type DeliveryState, mailKind } from '../../delivery.ts'
 import { chance, sha256 } from '../../platform/ids.ts'
 import { findHeld, giveBackMail, type Held, type LeaseKey } from '../../store/mailbox.ts'
 import { voidDeliveries } from '../../store/recovery.ts'
+import { settleResult } from '../../store/results.ts'
 import { stateOf } from '../../store/tasks.ts'
 import type { Agent } from '../agents/agent.ts'
 import { backoffMs } from '../deliveries/backoff.ts'
@@ -29,43 +29,13 @@ import {
   idsOf,
   isNamed,
   LOST,
-  type NewMessage,
   newMessages,
-  type Refused,
   type ReportedArtifact,
   saidBy,
 } from './report.ts'
+import { isForTasks } from './results.ts'
 import { leaseText, type VerbTools } from './tools.ts'
-
-interface Words {
-  readonly text?: string | undefined
-  readonly parts?: readonly Part[] | undefined
-}
-export type Verdict =
-  | ({
-      verb: 'complete'
-      artifacts?: readonly ReportedArtifact[] | undefined
-      ignore?: readonly string[] | undefined
-    } & Words)
-  | { verb: 'fail'; text?: string | undefined; retry?: boolean | undefined; delaySeconds?: number | undefined }
-  | { verb: 'reject'; text?: string | undefined }
-  | ({ verb: 'ask' | 'auth'; schema?: unknown } & Words)
-  | { verb: 'release'; delaySeconds?: number | undefined }
-
-/** The same every time it is said again. */
-export interface SettleAnswer {
-  readonly lease: string
-  readonly delivery: string
-  readonly settled: Verdict['verb']
-  readonly task: { readonly id: string; readonly contextId: string; readonly status: { readonly state: TaskState } }
-  /** It waits again; milliseconds until it is due. */
-  readonly retryInMs?: number
-}
-export type Settled =
-  | { kind: 'settled'; answer: SettleAnswer }
-  | { kind: 'already settled'; by: string }
-  | { kind: 'new messages'; messages: readonly NewMessage[] }
-  | Refused
+import type { SettleAnswer, Settled, Verdict, Words } from './verdict.ts'
 
 interface Receipt {
   readonly lease: string
@@ -84,7 +54,8 @@ export async function settle(agent: Agent, key: LeaseKey, verdict: Verdict, tool
     const repeated = known(key, held, hash)
     if (repeated) return repeated
     if (!holds(key, held)) return LOST
-    const settled = await settleHeld({ agent, key, held, hash, tools }, verdict)
+    const settling = { agent, key, held, hash, tools }
+    const settled = await (held.kind === 'result' ? acknowledge(settling, verdict) : settleHeld(settling, verdict))
     if (settled === 'again') continue
     if (settled.kind === 'settled') tools.wake(key.tenant, key.destination)
     return settled
@@ -132,6 +103,16 @@ function settleHeld(settling: Settling, verdict: Verdict): Promise<Settled | 'ag
     case 'release':
       return giveBack(settling, verdict)
   }
+}
+
+/** A result is read, or given back; whatever else is said of it, its task has gone its way. */
+async function acknowledge(settling: Settling, verdict: Verdict): Promise<Settled | 'again'> {
+  const { key, held, tools } = settling
+  if (verdict.verb === 'ask' || verdict.verb === 'auth') throw isForTasks()
+  if (verdict.verb === 'release' || (verdict.verb === 'fail' && verdict.retry)) return giveBack(settling, verdict)
+  const answer = answerOf(settling, verdict.verb, stateOf(held.taskState))
+  const how = { state: 2, code: null, receipt: receiptOf(settling, answer) } as const
+  return (await settleResult(tools.db, key, how)) ? { kind: 'settled', answer } : 'again'
 }
 
 /** A form for the answer travels as a part of its own. */
@@ -240,7 +221,7 @@ async function giveBack(
     return finish(settling, verb, [ended(settling, 'TASK_STATE_CANCELED', why)], { state: 'void', code: why.code })
   }
   const counts = verb === 'fail' || delaySeconds === undefined || held.touched === true
-  if (counts && held.attempt >= maxAttempts) return exhaust(settling, verb, said)
+  if (counts && held.attempt >= maxAttempts && held.kind !== 'result') return exhaust(settling, verb, said)
   const waitMs =
     delaySeconds !== undefined ? delaySeconds * 1_000 : verb === 'fail' ? backoffMs(held.attempt, chance(), backoff) : 0
   const answer = { ...answerOf(settling, verb, stateOf(held.taskState)), retryInMs: waitMs }

@@ -1,4 +1,5 @@
 /** What the mailbox works with, and how a lease is called outside. */
+import type { Message } from '../../a2a/tasks.ts'
 import type { HappeningSignals } from '../../happenings.ts'
 import type { Limits } from '../../limits.ts'
 import type { Clock } from '../../platform/clock.ts'
@@ -18,12 +19,18 @@ export interface MailboxTools {
   readonly record: Record
   readonly signals: HappeningSignals
   readonly limits: Limits
+  /** Something may be due at this mailbox, for those who wait at other replicas. */
+  readonly announce: (tenant: string, destination: string) => void
 }
 
 /** What the verbs want beside: something is due at this destination, or a place is free. */
 export interface VerbTools extends MailboxTools {
   readonly wake: (tenant: string, destination: string) => void
 }
+
+/** The text parts, joined by line ends. */
+export const textOf = (parts: Message['parts']): string =>
+  parts.flatMap(({ text }) => (text === undefined ? [] : [text])).join('\n')
 
 /** One string that names a delivery and proves the hold on it: 64 hex digits. Opaque outside. */
 export const leaseText = (id: string, lease: string): string => (id + lease).replaceAll('-', '')

@@ -42,6 +42,8 @@ export interface OpenTools extends PushConfigTools {
   /** The database's time as this process knows it. */
   readonly now: () => Date
   readonly wake: (tenant: string, destination: string, orderingKey?: string) => void
+  /** The same for those who wait for it at other replicas. */
+  readonly announce: (tenant: string, destination: string) => void
   /** What was committed, for those who follow. */
   readonly published: (tenant: string, taskId: string, entries: readonly StreamEntry[], owed: string | null) => void
 }
@@ -77,6 +79,15 @@ function keyOf(message: Message, call: Call, policy: Recipient['idempotency']): 
   if (call.idempotencyKey !== undefined) return `h:${call.idempotencyKey}`
   if (policy === 'always' || (policy === 'uuid' && UUID.test(message.messageId))) return `m:${message.messageId}`
   return null
+}
+
+function wakeRecipient(
+  { kind, destination }: Recipient,
+  { tenant, orderingKey }: { tenant: string; orderingKey: string },
+  tools: OpenTools,
+): void {
+  tools.wake(tenant, destination, orderingKey)
+  if (kind === 'mailbox') tools.announce(tenant, destination)
 }
 
 /** A message without a taskId: a new task. */
@@ -121,7 +132,7 @@ export async function openTask(
     notBefore: wishes.notBefore ?? null,
     ttlSeconds: wishes.ttlSeconds ?? recipient.ttlSeconds,
     config: inlineConfig(params, call, id, tools),
-    home: null,
+    home: homeOf(call, wishes),
     mail: mailOf(wishes),
   }
   const opened = await tools.open.submit(row).catch((error) => {
@@ -132,7 +143,7 @@ export async function openTask(
     if (handed) tools.release(tenant, recipient.destination, handed.lease)
     return repeated(params.message, call, opened, tools)
   }
-  if (!handed) tools.wake(tenant, recipient.destination, row.orderingKey)
+  if (!handed) wakeRecipient(recipient, row, tools)
   const first = toEntry({ sequence: 1, json: row.body, state: task.status.state, event })
   return {
     tenant,
@@ -145,6 +156,10 @@ export async function openTask(
     ...(handed && { handed: { lease: handed.lease, row, message } }),
   }
 }
+
+/** Whether its caller is told in its own mailbox how it ends. An agent's token is that of one that collects, or has. */
+const homeOf = ({ caller }: Call, { notify = 'inbox' }: DeliveryWishes): number | null =>
+  caller.kind !== 'agent' || notify === 'none' ? null : notify === 'wake' ? 2 : 1
 
 const requestOf = (params: SendMessageRequest, call: Call): string | null =>
   writeRequest({
@@ -231,7 +246,7 @@ export async function continueTask(
     if (added) {
       const entry = toEntry({ sequence: added.lastSeq, json: row.body, state: row.stateName })
       tools.published(head.tenant, head.id, [entry], added.owed)
-      tools.wake(head.tenant, recipient.destination, row.orderingKey)
+      wakeRecipient(recipient, row, tools)
       return { tenant: head.tenant, id: head.id, contextId: head.contextId, sequence: added.lastSeq, repeated: false }
     }
     const found =

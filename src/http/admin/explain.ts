@@ -66,7 +66,7 @@ export function explainTask(facts: TaskFacts): Explanation {
 
 /** The delivery that the task's agent is owed now, else the last one. */
 function carrying(deliveries: readonly DeliveryRow[]): DeliveryRow | undefined {
-  const toAgent = deliveries.filter(({ kind }) => kind !== 'webhook')
+  const toAgent = deliveries.filter(({ kind }) => kind !== 'webhook' && kind !== 'result')
   return (
     toAgent.find(({ state }) => state === 'leased') ??
     toAgent.find(({ state }) => state === 'waiting') ??
