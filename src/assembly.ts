@@ -13,9 +13,9 @@ import { joinAsReplica } from './gateway/forwarder/replica.ts'
 import { createSweep } from './gateway/forwarder/sweep.ts'
 import type { ForwarderTools } from './gateway/forwarder/tools.ts'
 import { createUpstreamPush } from './gateway/forwarder/upstreamPush.ts'
-import { createMailbox } from './gateway/mailbox/mailbox.ts'
+import { createMailbox, type Mailbox } from './gateway/mailbox/mailbox.ts'
 import { createExecute } from './gateway/operations/execute.ts'
-import { createHints } from './gateway/tasks/hints.ts'
+import { createHints, type Hints } from './gateway/tasks/hints.ts'
 import { createHub } from './gateway/tasks/hub.ts'
 import { createRecord } from './gateway/tasks/record.ts'
 import type { Ground } from './ground.ts'
@@ -121,6 +121,22 @@ const widthOf =
     return { width: agent?.policy.maxInflight ?? 1, paused: agent?.pausedAt !== undefined }
   }
 
+/** `tenant destination`, one a line: webhooks and mailboxes that have just got something. */
+function wakeOwed(
+  lanes: string | null,
+  { forwarder, mailbox, hints }: { forwarder: Forwarder; mailbox: Mailbox; hints: Hints },
+): void {
+  for (const lane of lanes?.split('\n') ?? []) {
+    const [tenant, destination] = lane.split(' ', 2) as [string, string]
+    if (destination.startsWith('webhook:')) {
+      forwarder.wake(tenant, destination)
+    } else {
+      mailbox.wake(tenant, destination)
+      hints.announceBox(tenant, destination)
+    }
+  }
+}
+
 /** The half that remembers and decides: tasks, their followers, and what carries them. */
 export async function buildQueue(ground: Ground, outward: Outward, { agents }: Parties) {
   const { db, clock, now, signals, loopTools, limits, seal, overrides } = ground
@@ -131,8 +147,9 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents }: P
   const append = createAppend(db, {
     webhookAgeSeconds: limits.webhookAgeMaxMs / 1000,
     newId: uuidv7,
-    onOwed: wakeLanes,
+    onOwed: (lanes) => wakeLanes(lanes),
   })
+  const wakeLanes = (lanes: string | null) => wakeOwed(lanes, { forwarder, mailbox, hints })
   const open = createOpen(db, overrides.lanes === undefined ? {} : { lanes: overrides.lanes })
   const record = createRecord({ db, clock, append, now, signals, publish: hub.publish })
   const pushes = createUpstreamPush({
@@ -163,26 +180,7 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents }: P
       return agent === undefined || (await agents.probe(agent, signal)).kind === 'ready'
     },
   })
-  /** `tenant destination`, one a line: webhooks and mailboxes that have just got something. */
-  function wakeLanes(lanes: string | null): void {
-    for (const lane of lanes?.split('\n') ?? []) {
-      const [tenant, destination] = lane.split(' ', 2) as [string, string]
-      if (destination.startsWith('webhook:')) forwarder.wake(tenant, destination)
-      else mailbox.wake(tenant, destination)
-      if (!destination.startsWith('webhook:')) hints.announceBox(tenant, destination)
-    }
-  }
-  const mailbox = createMailbox({
-    db,
-    clock,
-    now,
-    loopTools,
-    findAgent: agents.find,
-    record,
-    signals,
-    limits,
-    announce: hints.announceBox,
-  })
+  const mailbox = createMailbox({ ...ground, findAgent: agents.find, record, announce: hints.announceBox })
   /** Whoever it is that carries there: the forwarder, or the agent itself. */
   function wake(tenant: string, destination: string, orderingKey?: string): void {
     forwarder.wake(tenant, destination, orderingKey)

@@ -75,13 +75,13 @@ export interface Handed {
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i
 
 /** The idempotency key of a message, by the agent's policy; null: every send is its own. */
-function keyOf(message: Message, call: Call, policy: Recipient['idempotency']): string | null {
+export function keyOf(message: Message, call: Call, policy: Recipient['idempotency']): string | null {
   if (call.idempotencyKey !== undefined) return `h:${call.idempotencyKey}`
   if (policy === 'always' || (policy === 'uuid' && UUID.test(message.messageId))) return `m:${message.messageId}`
   return null
 }
 
-function wakeRecipient(
+export function wakeRecipient(
   { kind, destination }: Recipient,
   { tenant, orderingKey }: { tenant: string; orderingKey: string },
   tools: OpenTools,
@@ -161,7 +161,7 @@ export async function openTask(
 const homeOf = ({ caller }: Call, { notify = 'inbox' }: DeliveryWishes): number | null =>
   caller.kind !== 'agent' || notify === 'none' ? null : notify === 'wake' ? 2 : 1
 
-const requestOf = (params: SendMessageRequest, call: Call): string | null =>
+export const requestOf = (params: SendMessageRequest, call: Call): string | null =>
   writeRequest({
     ...(params.configuration?.acceptedOutputModes && { acceptedOutputModes: params.configuration.acceptedOutputModes }),
     ...(params.metadata && { metadata: params.metadata }),
@@ -181,7 +181,7 @@ function inlineConfig(
 }
 
 /** The key was used before: the same content gives the same task, another content is a mistake that must be seen (P3). */
-async function repeated(
+export async function repeated(
   message: Message,
   call: Call,
   found: { taskId: string; seq: number },
@@ -224,81 +224,3 @@ function sameMessage(stored: Message, sent: Message, call: Call): boolean {
 
 /** Members that are undefined are no members. */
 const clean = (message: Message): unknown => JSON.parse(JSON.stringify(message))
-
-/** How often a further message is tried anew because the task moved on meanwhile. */
-const ADD_TRIES = 5
-
-/** A message for a task that exists: a new event and a new delivery, in order after what is already owed. */
-export async function continueTask(
-  params: SendMessageRequest,
-  call: Call,
-  head: TaskHead,
-  again: () => Promise<TaskHead>,
-  recipient: Recipient,
-  tools: OpenTools,
-): Promise<OpenedTask> {
-  const wishes = wishesOf(params)
-  const key = keyOf(params.message, call, recipient.idempotency)
-  let current = head
-  for (let tries = 0; tries < ADD_TRIES; tries++) {
-    const row = furtherMessage(params, call, current, key, recipient, wishes, tools.now())
-    const added = await addMessage(tools.db, row)
-    if (added) {
-      const entry = toEntry({ sequence: added.lastSeq, json: row.body, state: row.stateName })
-      tools.published(head.tenant, head.id, [entry], added.owed)
-      wakeRecipient(recipient, row, tools)
-      return { tenant: head.tenant, id: head.id, contextId: head.contextId, sequence: added.lastSeq, repeated: false }
-    }
-    const found =
-      key === null
-        ? undefined
-        : await findSubmission(tools.db, { tenant: head.tenant, caller: head.caller, agent: head.agent, key })
-    if (found) return repeated(params.message, call, found, tools)
-    current = await again()
-  }
-  throw new A2AError('UNAVAILABLE', 'the task is changing too fast; send the same message again', {
-    retryAfterSeconds: 1,
-  })
-}
-
-/** An answer to a question puts the task back on the shelf: SUBMITTED until the agent takes it up again. */
-const stateAfterMessage = (state: TaskState): TaskState => (isInterrupted(state) ? 'TASK_STATE_SUBMITTED' : state)
-
-function furtherMessage(
-  params: SendMessageRequest,
-  call: Call,
-  head: TaskHead,
-  key: string | null,
-  recipient: Recipient,
-  wishes: DeliveryWishes,
-  at: Date,
-) {
-  const message: Message = { ...params.message, contextId: head.contextId, taskId: head.id }
-  const stateName = stateAfterMessage(head.state)
-  const statusUpdate = {
-    taskId: head.id,
-    contextId: head.contextId,
-    status: { state: stateName, timestamp: at.toISOString() },
-  }
-  return {
-    tenant: head.tenant,
-    taskId: head.id,
-    caller: head.caller,
-    agent: head.agent,
-    expectedState: stateNumber(head.state),
-    state: stateNumber(stateName),
-    stateName,
-    statusAt: at.toISOString(),
-    body: JSON.stringify({ statusUpdate }),
-    history: JSON.stringify([message]),
-    request: requestOf(params, call),
-    key,
-    deliveryId: uuidv7(),
-    kind: recipient.kind,
-    destination: recipient.destination,
-    orderingKey: `${head.caller}/${head.contextId}`,
-    priority: wishes.priority,
-    ttlSeconds: wishes.ttlSeconds ?? recipient.ttlSeconds,
-    mail: mailOf(wishes),
-  }
-}
