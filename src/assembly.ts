@@ -4,8 +4,9 @@ import { grpcAddress } from './config.ts'
 import { createPresentCard, createPresentExtended, waysIn } from './gateway/agents/present.ts'
 import { type Agents, createAgents } from './gateway/agents/registry.ts'
 import { createApiKeys, newAgentKey } from './gateway/callers/apiKeys.ts'
-import { createAuthenticate } from './gateway/callers/authenticate.ts'
+import { createAuthenticate, TOKENS } from './gateway/callers/authenticate.ts'
 import { createQuotas, parseRate } from './gateway/callers/quotas.ts'
+import { createTokenVerifier } from './gateway/callers/tokens.ts'
 import { createDepths } from './gateway/deliveries/depth.ts'
 import { createForwarder, type Forwarder } from './gateway/forwarder/forwarder.ts'
 import { replay } from './gateway/forwarder/replay.ts'
@@ -20,6 +21,8 @@ import { createHub } from './gateway/tasks/hub.ts'
 import { createRecord } from './gateway/tasks/record.ts'
 import type { Ground } from './ground.ts'
 import { leadsHere } from './http/hosts.ts'
+import { RESOURCE_METADATA } from './http/wellKnown.ts'
+import { issuersIn, resourceMetadata, waysBy } from './issuers.ts'
 import type { Limits } from './limits.ts'
 import { buildMcpAgents } from './mcpAgents.ts'
 import { createEgress } from './platform/egress.ts'
@@ -68,6 +71,7 @@ export function buildParties(
   { egress, fetchCard, signer }: Outward,
 ) {
   const signatures = trustIn(config)
+  const issuers = issuersIn(config)
   const agents = createAgents({
     db,
     seal,
@@ -89,13 +93,16 @@ export function buildParties(
     interfaces,
     sign: signer.signatures,
     signedSince: signer.since,
+    ways: waysBy(issuers),
   }
   const presentCard = createPresentCard(presenting)
   const presentExtended = createPresentExtended(presenting)
+  const tokens = issuers.length > 0 ? createTokenVerifier({ egress, clock, issuers }) : undefined
   const authenticate = createAuthenticate({
     db,
     clock,
     signals,
+    ...(tokens && { tokens, challenge: () => `resource_metadata="${url()}${RESOURCE_METADATA}"` }),
     adminKey: secrets.adminKey,
     auth: config.auth,
     async openTenant(name) {
@@ -105,7 +112,13 @@ export function buildParties(
     limits,
   })
   const keys = createApiKeys({ db, onRevoked: authenticate.forget })
-  return { agents, presentCard, presentExtended, authenticate, keys }
+  const refreshIssuers = async () => {
+    const answers = (await tokens?.refresh()) ?? []
+    authenticate.forget(TOKENS)
+    return answers
+  }
+  const metadataOf = (resource: string) => resourceMetadata(issuers, resource)
+  return { agents, presentCard, presentExtended, authenticate, keys, refreshIssuers, metadataOf }
 }
 export type Parties = ReturnType<typeof buildParties>
 

@@ -187,6 +187,12 @@ export const SETTINGS = {
     'off',
     'the same for the messages of all callers of a tenant together',
   ),
+  oidcIssuers: setting(
+    'WAYPOST_OIDC_ISSUERS',
+    'oidc-issuers',
+    z.string().min(1).optional(),
+    'whose JWT bearer tokens are taken: a JSON document (or a list) with issuer, audience and what its scopes mean here, or the path of a file that holds it; see SECURITY.md',
+  ),
   egressAllow: setting(
     'WAYPOST_EGRESS_ALLOW',
     'egress-allow',
@@ -288,8 +294,15 @@ export function readConfig({
 function pick(flag: string | undefined, env: string | undefined, file: unknown): [Source, unknown] {
   if (flag !== undefined) return ['flag', flag]
   if (env !== undefined && env !== '') return ['env', env]
-  if (file !== undefined) return ['file', Array.isArray(file) ? file.join(',') : file]
+  if (file !== undefined) return ['file', fromFile(file)]
   return ['default', undefined]
+}
+
+/** A list of words is as it would be in a variable; a document stays one. */
+function fromFile(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  const words = Array.isArray(value) && value.every((item) => typeof item !== 'object')
+  return words ? value.join(',') : JSON.stringify(value)
 }
 
 function readFile(path: string, problems: ConfigProblem[]): Partial<Record<SettingName, unknown>> {

@@ -186,6 +186,7 @@ export const LIMITS = {
   cardKeysMax: 32,
   /** Keys at an address that a card names: fetched within, fresh for, asked again for an unknown one after, of use for. */
   jwksFetchMs: 5_000,
+  jwksBytesMax: 256 * KiB,
   jwksFreshMs: 10 * MINUTE_MS,
   jwksAgainMs: 30_000,
   jwksStaleMs: 24 * HOUR_MS,
@@ -203,6 +204,8 @@ export const LIMITS = {
   /** A verified credential is trusted this long without asking again (SR-09); revocation is seen within it. */
   credentialCacheMs: 5_000,
   credentialCacheMax: 10_000,
+  /** The same for a token of an issuer, which cannot be revoked one by one; never beyond its end. */
+  tokenCacheMs: 60_000,
   /** An agent as it was looked up; what another replica changed is seen within it. */
   agentCacheMs: 1_000,
   agentCacheMax: 10_000,

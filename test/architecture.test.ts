@@ -151,6 +151,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'listeners.ts': [''],
   'secrets.ts': [''],
   'signatures.ts': [''],
+  'issuers.ts': [''],
   'banner.ts': ['config.ts'],
   'version.ts': [],
 }

@@ -61,6 +61,8 @@ export interface ErrorDetail {
   /** Which fields were wrong; at most 20 are told (SR-65). */
   readonly violations?: readonly FieldViolation[]
   readonly retryAfterSeconds?: number
+  /** What else the challenge of a 401 says (RFC 9110 §11.6.1): in no body. */
+  readonly challenge?: string
   /** Strings only, as `google.rpc.ErrorInfo.metadata` demands. */
   readonly metadata?: Readonly<Record<string, string>>
 }

@@ -29,7 +29,7 @@ import { createHostCheck, isLoopbackBind } from './hosts.ts'
 import type { Metrics } from './metrics.ts'
 import { PROBLEM_TYPE, problem, problemOf, problemText, traceIdOf, writeProblem } from './problem.ts'
 import { upstreamRoutes } from './upstream.ts'
-import { wellKnownRoutes } from './wellKnown.ts'
+import { type WellKnownTools, wellKnownRoutes } from './wellKnown.ts'
 
 export interface FaceTools {
   readonly db: Db
@@ -43,6 +43,8 @@ export interface FaceTools {
   readonly metrics: Metrics
   readonly jwks: () => object
   readonly signingKeys: SigningKeyRoutesTools['signingKeys']
+  readonly refreshIssuers?: NonNullable<SigningKeyRoutesTools['refreshIssuers']>
+  readonly metadataOf?: NonNullable<WellKnownTools['metadataOf']>
   readonly replay: Replay
   readonly follow: Follow
   readonly wake: (tenant: string, destination: string) => void

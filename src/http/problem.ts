@@ -92,7 +92,11 @@ export function problemOf(error: unknown, traceId: string): Problem {
 function ofA2A({ reason, message, detail }: A2AError, traceId: string): Problem {
   const { http: status } = REASONS[reason]
   const headers: Record<string, string> = {}
-  if (status === 401) headers['WWW-Authenticate'] = 'Bearer realm="waypost", ApiKey realm="waypost", header="X-API-Key"'
+  if (status === 401)
+    headers['WWW-Authenticate'] =
+      `Bearer realm="waypost"${detail.challenge ? `, ${detail.challenge}` : ''}, ApiKey realm="waypost", header="X-API-Key"`
+  if (status === 403 && detail.metadata?.scope)
+    headers['WWW-Authenticate'] = `Bearer realm="waypost", error="insufficient_scope", scope="${detail.metadata.scope}"`
   if (status === 429 || status === 503) headers['Retry-After'] = String(detail.retryAfterSeconds ?? 1)
   if (status === 405 && detail.metadata?.allow) headers.Allow = detail.metadata.allow
   return problem(status, reason, message, traceId, {

@@ -1,4 +1,5 @@
 /** What everybody may read of the gateway itself: its public keys, and the catalogue of its public agents. */
+import { A2AError } from '../a2a/errors.ts'
 import type { Agent } from '../gateway/agents/agent.ts'
 import type { Agents } from '../gateway/agents/registry.ts'
 import { LIMITS } from '../limits.ts'
@@ -12,15 +13,26 @@ export interface WellKnownTools {
   readonly publicUrl: () => string
   /** Public keys for card signatures and webhook JWTs. */
   readonly jwks: () => object
+  /** Protected-resource metadata (RFC 9728) of a resource; undefined: nobody else's tokens are taken. */
+  readonly metadataOf?: (resource: string) => object | undefined
 }
+
+export const RESOURCE_METADATA = '/.well-known/oauth-protected-resource'
 
 /** The AI Catalog specification's, major and minor; it has nothing to do with A2A's. */
 const CATALOGUE_VERSION = [1, 0].join('.')
 /** A catalogue is one document; who has more agents is searched by /v1/agents. */
 const CATALOGUE_MAX = 1_000
 
-export function wellKnownRoutes({ agents, presentCard, publicUrl, jwks }: WellKnownTools): Face {
+export function wellKnownRoutes({ agents, presentCard, publicUrl, jwks, metadataOf }: WellKnownTools): Face {
   const face = newFace()
+  // As RFC 9728 §3.1 has it: the path of the resource comes behind the well-known one.
+  for (const path of ['', '/mcp'])
+    face.get(`${RESOURCE_METADATA}${path}`, (context) => {
+      const document = metadataOf?.(`${publicUrl()}${path}`)
+      if (!document) throw new A2AError('METHOD_NOT_FOUND', 'no authorization server is configured')
+      return context.json(document, 200, { 'Cache-Control': `public, max-age=${LIMITS.cardMaxAgeSeconds}` })
+    })
   // Never served stale: a key signs a few seconds after it is published.
   face.get('/.well-known/jwks.json', (context) => {
     const text = JSON.stringify(jwks())

@@ -52,6 +52,12 @@ function grpcWays({ address: url, rootAgent }: GrpcFront, version: string, byTen
   return rootAgent === undefined ? [] : [{ ...way, only: rootAgent.toLowerCase() }]
 }
 
+export interface SecurityWays {
+  readonly schemes: Readonly<Record<string, SecurityScheme>>
+  /** Any one of them is enough. */
+  readonly requirements: readonly SecurityRequirement[]
+}
+
 export interface PresentTools {
   readonly find: (tenant: string, name: string) => Promise<Agent | undefined>
   /** Whoever's it is: for callers of whom nothing is known. */
@@ -59,6 +65,8 @@ export interface PresentTools {
   /** Without a trailing slash; known once the listener is bound. */
   readonly publicUrl: () => string
   readonly interfaces: readonly FrontInterface[]
+  /** Further ways to prove who one is to this agent; default: the gateway's own keys only. */
+  readonly ways?: (agent: Pick<Agent, 'tenant' | 'name'>) => SecurityWays
   /** Signs the card as it is fronted; what the upstream signed is another text. */
   readonly sign?: (card: AgentCard) => Promise<AgentCardSignature[]>
   /** Since when it is signed by the present key. */
@@ -82,9 +90,9 @@ export function createPresentCard(tools: PresentTools): PresentCard {
 }
 
 async function present(agent: Agent, tools: PresentTools): Promise<PresentedCard> {
-  const { publicUrl, interfaces, sign, signedSince } = tools
+  const { sign, signedSince } = tools
   const { modifiedAt } = agent
-  const card = frontedCard(agent, publicUrl(), interfaces)
+  const card = frontedCard(agent, tools)
   if (!sign) return { card, modifiedAt }
   const signed = { ...card, signatures: await sign(card) }
   const since = signedSince?.()
@@ -94,9 +102,10 @@ async function present(agent: Agent, tools: PresentTools): Promise<PresentedCard
 /** An extended card as this gateway fronts it: like the public one, made for one caller and kept for nobody. */
 export type PresentExtended = (agent: Agent, card: AgentCard) => Promise<AgentCard>
 
-export function createPresentExtended({ publicUrl, interfaces, sign }: PresentTools): PresentExtended {
+export function createPresentExtended(tools: PresentTools): PresentExtended {
+  const { sign } = tools
   return async (agent, card) => {
-    const fronted = frontedCard({ ...agent, card }, publicUrl(), interfaces)
+    const fronted = frontedCard({ ...agent, card }, tools)
     const extended = { ...fronted, capabilities: { ...fronted.capabilities, extendedAgentCard: true } }
     return sign ? { ...extended, signatures: await sign(extended) } : extended
   }
@@ -109,13 +118,15 @@ export function isVisible(agent: Agent, caller: Caller | undefined): boolean {
   return isAdmin(caller) || caller.agents === undefined || caller.agents.has(agent.name)
 }
 
-export function frontedCard(agent: Agent, publicUrl: string, interfaces: readonly FrontInterface[]): AgentCard {
+type FrontTools = Pick<PresentTools, 'publicUrl' | 'interfaces' | 'ways'>
+
+export function frontedCard(agent: Agent, { publicUrl, interfaces, ways }: FrontTools): AgentCard {
   const { signatures: _, securitySchemes: __, securityRequirements: ___, ...said } = agent.card ?? cardOf(agent)
   return {
     ...whole(said, agent.name),
     supportedInterfaces: interfaces
       .filter(({ only = agent.name }) => only === agent.name)
-      .map((way) => interfaceOf(way, agent.name, publicUrl)),
+      .map((way) => interfaceOf(way, agent.name, publicUrl())),
     capabilities: {
       streaming: true,
       pushNotifications: true,
@@ -125,7 +136,7 @@ export function frontedCard(agent: Agent, publicUrl: string, interfaces: readonl
         extendedAgentCard: said.capabilities.extendedAgentCard && agent.policy.access === 'keys',
       }),
     },
-    ...(agent.policy.access === 'keys' && { securitySchemes: SCHEMES, securityRequirements: REQUIREMENTS }),
+    ...(agent.policy.access === 'keys' && securityOf(ways?.(agent))),
   }
 }
 
@@ -163,6 +174,12 @@ function interfaceOf(way: FrontInterface, name: string, publicUrl: string): Agen
   const url = way.url?.replace('{agent}', name) ?? `${publicUrl}/agents/${name}/${path}`
   return { url, protocolBinding, protocolVersion, ...(byTenant && { tenant: name }) }
 }
+
+const securityOf = ({ schemes, requirements }: SecurityWays = NO_WAYS) => ({
+  securitySchemes: { ...SCHEMES, ...schemes },
+  securityRequirements: [...REQUIREMENTS, ...requirements],
+})
+const NO_WAYS: SecurityWays = { schemes: {}, requirements: [] }
 
 const SCHEMES: Record<string, SecurityScheme> = {
   bearer: { httpAuthSecurityScheme: { scheme: 'Bearer', description: 'A key of this gateway: wp_<id>_<secret>' } },

@@ -17,6 +17,7 @@ import { isWellFormed, keyIdOf, sameText } from './apiKeys.ts'
 import { createFailureCounter } from './attempts.ts'
 import { grantsOf } from './permits.ts'
 import { parseRate } from './quotas.ts'
+import { isTokenForm, type TokenVerifier, tokenSubject } from './tokens.ts'
 
 export interface AuthenticateTools {
   readonly db: Db
@@ -28,11 +29,17 @@ export interface AuthenticateTools {
   readonly auth: 'required' | 'off'
   /** Whose agent of this name takes callers without credentials; undefined: there is none that does. */
   readonly openTenant: (agent: string) => Promise<string | undefined>
-  readonly limits?: Partial<Pick<Limits, 'credentialCacheMs' | 'credentialCacheMax' | 'authFailuresPerMinute'>>
+  /** For tokens of issuers; undefined: none are taken. */
+  readonly tokens?: TokenVerifier
+  /** Further parameters of the challenge in a 401. */
+  readonly challenge?: () => string | undefined
+  readonly limits?: Partial<
+    Pick<Limits, 'credentialCacheMs' | 'credentialCacheMax' | 'authFailuresPerMinute' | 'tokenCacheMs'>
+  >
 }
 
 export type Authenticator = Authenticate & {
-  /** Forgets what is known of a key's credential: it was revoked here. */
+  /** Forgets what is known of a key's credential: it was revoked here. `TOKENS`: of every issuer's tokens. */
   forget(keyId: string): void
 }
 
@@ -46,6 +53,10 @@ const LOCAL_OPERATOR: Caller = { ...OPERATOR, kind: 'local' }
 const OPEN_GRANTS = grantsOf(['send', 'read', 'cancel', 'push'])
 /** A token longer than this is none (H-11). */
 const CREDENTIAL_CHARS_MAX = 8_192
+/** The scheme before it, and a few blanks. */
+const BEARER_CHARS = 16
+/** The id under which tokens are remembered. */
+export const TOKENS = 'jwt'
 /** A peer that tries key after key is stopped as well, only later: many callers may share its address. */
 const FAILURES_PER_PEER_FACTOR = 10
 
@@ -62,14 +73,13 @@ export function createAuthenticate(tools: AuthenticateTools): Authenticator {
   const cache = createCache(limits.credentialCacheMax)
   const failures = createFailureCounter(clock, limits.authFailuresPerMinute)
   const peerFailures = createFailureCounter(clock, limits.authFailuresPerMinute * FAILURES_PER_PEER_FACTOR)
-  const verify = createVerify(tools, limits.credentialCacheMs, cache)
+  const verify = createVerify(tools, limits, cache)
 
   function refuse(remote: string, keyId: string, reason: string): never {
     failures.add(`${remote} ${keyId}`)
     peerFailures.add(remote)
     signals.emit('auth.refused', { remote, reason })
-    // The same words whatever was wrong (SR-03).
-    throw new A2AError('UNAUTHENTICATED', 'a valid key is needed')
+    throw unauthenticated(tools)
   }
 
   async function withCredential(text: string, remote: string): Promise<Caller> {
@@ -80,7 +90,8 @@ export function createAuthenticate(tools: AuthenticateTools): Authenticator {
       cache.set(hash, { until: clock.elapsed() + limits.credentialCacheMs, keyId: 'operator', caller: OPERATOR })
       return OPERATOR
     }
-    const keyId = (isWellFormed(text) && keyIdOf(text)) || '-'
+    const isToken = tools.tokens !== undefined && isTokenForm(text)
+    const keyId = isToken ? tokenSubject(text) : (isWellFormed(text) && keyIdOf(text)) || '-'
     const wait = failures.blockedFor(`${remote} ${keyId}`) || peerFailures.blockedFor(remote)
     if (wait > 0) {
       signals.emit('auth.refused', { remote, reason: 'too many failures' })
@@ -98,7 +109,7 @@ export function createAuthenticate(tools: AuthenticateTools): Authenticator {
       return { tenant, id: 'anonymous', kind: 'anonymous', ...OPEN_GRANTS, agents }
     }
     // Not told as a refusal: whoever asks for a challenge, or enrols, comes without.
-    throw new A2AError('UNAUTHENTICATED', 'a valid key is needed')
+    throw unauthenticated(tools)
   }
 
   const authenticate: Authenticate = async (credentials) => {
@@ -108,7 +119,7 @@ export function createAuthenticate(tools: AuthenticateTools): Authenticator {
       return await withCredential(text, credentials.remote)
     } catch (error) {
       if (error instanceof A2AError) throw error
-      // The store, or a bug: nobody passes, and it is not the caller's fault.
+      // An issuer that cannot be reached, the store, or a bug: nobody passes, and it is not the caller's fault.
       const reason = (error as Error)?.message ?? 'unknown'
       signals.emit('service.failed', { service: 'authenticate', error: reason })
       throw new A2AError('UNAVAILABLE', 'credentials cannot be checked now', { retryAfterSeconds: 1 })
@@ -117,18 +128,31 @@ export function createAuthenticate(tools: AuthenticateTools): Authenticator {
   return Object.assign(authenticate, { forget: cache.forget })
 }
 
+/** The same words whatever was wrong (SR-03). */
+function unauthenticated({ challenge }: AuthenticateTools): A2AError {
+  const more = challenge?.()
+  return new A2AError('UNAUTHENTICATED', 'a valid key is needed', more === undefined ? {} : { challenge: more })
+}
+
 /** The one credential; undefined: none was given. Throws for two, and for what is none. */
 function credentialOf({ authorization, apiKey }: Credentials): string | undefined {
   // Node joins repeated headers by a comma, which no key has.
   if ((authorization !== undefined && apiKey !== undefined) || apiKey?.includes(','))
     throw new A2AError('INVALID_REQUEST', 'one credential per request: Authorization or X-API-Key')
-  if (authorization === undefined) return apiKey?.slice(0, CREDENTIAL_CHARS_MAX)
+  // One that is too long is none, and must not be taken for what its beginning is.
+  if (authorization === undefined) return apiKey !== undefined && apiKey.length > CREDENTIAL_CHARS_MAX ? '' : apiKey
   // What is no bearer token becomes a credential that cannot be right, and is counted as such.
-  return /^Bearer +([^\s,]+) *$/i.exec(authorization.slice(0, CREDENTIAL_CHARS_MAX))?.[1] ?? ''
+  const text = authorization.length > CREDENTIAL_CHARS_MAX + BEARER_CHARS ? '' : authorization
+  const credential = /^Bearer +([^\s,]+) *$/i.exec(text)?.[1] ?? ''
+  return credential.length > CREDENTIAL_CHARS_MAX ? '' : credential
 }
 
 /** Asks the store, once for all who ask at the same time. */
-function createVerify({ db, clock }: AuthenticateTools, cacheMs: number, cache: CredentialCache) {
+function createVerify(
+  { db, clock, tokens }: AuthenticateTools,
+  { credentialCacheMs: cacheMs, tokenCacheMs }: Pick<Limits, 'credentialCacheMs' | 'tokenCacheMs'>,
+  cache: CredentialCache,
+) {
   const running = new Map<string, Promise<Caller | undefined>>()
 
   async function look(text: string, hash: string, keyId: string): Promise<Caller | undefined> {
@@ -145,10 +169,22 @@ function createVerify({ db, clock }: AuthenticateTools, cacheMs: number, cache: 
     return caller
   }
 
+  /** By the hash of the whole token, and never beyond its end (SR-09). */
+  async function judge(text: string, hash: string, { verify }: TokenVerifier): Promise<Caller | undefined> {
+    const askedAt = clock.elapsed()
+    const generation = cache.generation()
+    const found = await verify(text)
+    const trustMs = found ? Math.min(tokenCacheMs, found.expiresInMs) : cacheMs
+    if (cache.generation() === generation && trustMs > 0)
+      cache.set(hash, { until: askedAt + trustMs, keyId: TOKENS, ...(found && { caller: found.caller }) })
+    return found?.caller
+  }
+
   return (text: string, hash: string, keyId: string): Promise<Caller | undefined> => {
     const known = running.get(hash)
     if (known) return known
-    const looking = look(text, hash, keyId).finally(() => running.delete(hash))
+    const asked = tokens && isTokenForm(text) ? judge(text, hash, tokens) : look(text, hash, keyId)
+    const looking = asked.finally(() => running.delete(hash))
     running.set(hash, looking)
     return looking
   }

@@ -1,4 +1,4 @@
-/** /v1/signing-keys: the keys that sign cards and webhooks, an operator's to look at and to rotate. */
+/** /v1/signing-keys: the keys that sign cards and webhooks, an operator's to look at and to rotate; and those of issuers, to ask for again. */
 import { z } from 'zod'
 import type { SigningKey, SigningKeys } from '../../gateway/callers/signingKeys.ts'
 import { LIMITS } from '../../limits.ts'
@@ -7,6 +7,8 @@ import { type Access, checked, type Face, jsonBody, newFace, times } from '../fa
 export interface SigningKeyRoutesTools {
   readonly signingKeys: Pick<SigningKeys, 'list' | 'rotate'>
   readonly access: Access
+  /** Asks the issuers for their keys now; what is remembered of tokens is forgotten. */
+  readonly refreshIssuers?: () => Promise<readonly { issuer: string; keys?: number; problem?: string }[]>
 }
 
 const ROTATE = z.strictObject({
@@ -21,7 +23,7 @@ const ROTATE = z.strictObject({
     .optional(),
 })
 
-export function signingKeyRoutes({ signingKeys, access }: SigningKeyRoutesTools): Face {
+export function signingKeyRoutes({ signingKeys, access, refreshIssuers }: SigningKeyRoutesTools): Face {
   const face = newFace()
   face.get('/v1/signing-keys', async (context) => {
     await access.require(context, 'operator')
@@ -32,6 +34,11 @@ export function signingKeyRoutes({ signingKeys, access }: SigningKeyRoutesTools)
     const { graceSeconds } = checked(ROTATE, await jsonBody(context))
     const keys = await signingKeys.rotate(by, graceSeconds === undefined ? {} : { graceSeconds })
     return context.json({ items: keys.map(show) })
+  })
+  // A key that an issuer has withdrawn is otherwise good until its list is read again (SR-10).
+  face.post('/v1/issuers/refresh', async (context) => {
+    await access.require(context, 'operator')
+    return context.json({ items: (await refreshIssuers?.()) ?? [] })
   })
   return face
 }

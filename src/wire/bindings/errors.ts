@@ -87,7 +87,12 @@ export function restErrorText(error: A2AError, codec: VersionCodec, quirks: Quir
 /** Headers that a refusal needs besides its body. */
 export function errorHeaders(error: A2AError, status: number): Record<string, string> {
   const headers: Record<string, string> = {}
-  if (status === 401) headers['WWW-Authenticate'] = 'Bearer realm="a2a", ApiKey realm="a2a", header="X-API-Key"'
+  const { challenge, metadata } = error.detail
+  if (status === 401)
+    headers['WWW-Authenticate'] =
+      `Bearer realm="a2a"${challenge ? `, ${challenge}` : ''}, ApiKey realm="a2a", header="X-API-Key"`
+  if (status === 403 && metadata?.scope)
+    headers['WWW-Authenticate'] = `Bearer realm="a2a", error="insufficient_scope", scope="${metadata.scope}"`
   if (status === 429 || status === 503) headers['Retry-After'] = String(error.detail.retryAfterSeconds ?? 1)
   if (status === 405 && error.detail.metadata?.allow) headers.Allow = error.detail.metadata.allow
   if (error.detail.metadata?.acceptEncoding) headers['Accept-Encoding'] = error.detail.metadata.acceptEncoding

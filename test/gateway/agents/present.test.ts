@@ -165,8 +165,11 @@ test('presence follows from what was seen', () => {
 
 describe('the gRPC port', () => {
   const urlsOf = (grpc: GrpcFront | undefined, name = 'echo') =>
-    frontedCard(anAgent({}, { name }), 'https://gw.test', waysIn(['1.0', '0.3'], grpc)).supportedInterfaces.flatMap(
-      (way) => (way.protocolBinding === 'GRPC' ? [`${way.protocolVersion} ${way.url} ${way.tenant ?? ''}`.trim()] : []),
+    frontedCard(anAgent({}, { name }), {
+      publicUrl: () => 'https://gw.test',
+      interfaces: waysIn(['1.0', '0.3'], grpc),
+    }).supportedInterfaces.flatMap((way) =>
+      way.protocolBinding === 'GRPC' ? [`${way.protocolVersion} ${way.url} ${way.tenant ?? ''}`.trim()] : [],
     )
 
   test('is one address for all agents: the newest version names them by tenant, others reach the root agent', () => {

@@ -1,0 +1,58 @@
+/** Whose tokens this gateway takes, and how its cards and documents say so. */
+import { readFileSync } from 'node:fs'
+import type { SecurityRequirement, SecurityScheme } from './a2a/security.ts'
+import { type Config, ConfigError } from './config.ts'
+import { type Issuer, parseIssuers, scopesToAsk, tenantOf } from './gateway/callers/issuers.ts'
+
+/** Throws a ConfigError for a file that is not there and a document that says something else. */
+export function issuersIn({ oidcIssuers }: Pick<Config, 'oidcIssuers'>): Issuer[] {
+  if (oidcIssuers === undefined) return []
+  try {
+    return parseIssuers(/^\s*[[{]/.test(oidcIssuers) ? oidcIssuers : readFileSync(oidcIssuers, 'utf8'))
+  } catch (error) {
+    throw new ConfigError([{ setting: 'WAYPOST_OIDC_ISSUERS', problem: (error as Error).message }])
+  }
+}
+
+/** Further ways to prove who one is to an agent, beside the gateway's own keys. */
+export interface Ways {
+  readonly schemes: Readonly<Record<string, SecurityScheme>>
+  readonly requirements: readonly SecurityRequirement[]
+}
+
+/** What the card of an agent says of the issuers whose callers may reach it, and what to ask them for. */
+export const waysBy =
+  (issuers: readonly Issuer[]) =>
+  ({ tenant, name }: { readonly tenant: string; readonly name: string }): Ways => {
+    const schemes: Record<string, SecurityScheme> = {}
+    const requirements: SecurityRequirement[] = []
+    for (const issuer of issuers) {
+      if ((tenantOf(issuer) ?? tenant) !== tenant) continue
+      const scheme = `oidc-${issuer.name}`
+      schemes[scheme] = schemeOf(issuer)
+      requirements.push({ schemes: { [scheme]: { list: scopesToAsk(issuer, [`agent:${name}:send`, 'task:read']) } } })
+    }
+    return { schemes, requirements }
+  }
+
+function schemeOf({ issuer, jwks, name }: Issuer): SecurityScheme {
+  if (jwks !== undefined)
+    return { httpAuthSecurityScheme: { scheme: 'Bearer', bearerFormat: 'JWT', description: `A token of ${name}` } }
+  const openIdConnectUrl = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+  return { openIdConnectSecurityScheme: { openIdConnectUrl, description: `A token of ${name}` } }
+}
+
+/** What may be asked for anywhere here. */
+const SCOPES = ['agent:*:send', 'task:read', 'task:cancel', 'push:write', 'card:read']
+
+/** Protected-resource metadata (RFC 9728) of a path below the public URL; undefined: there is no issuer to name. */
+export function resourceMetadata(issuers: readonly Issuer[], resource: string): object | undefined {
+  if (issuers.length === 0) return undefined
+  return {
+    resource,
+    authorization_servers: issuers.map(({ issuer }) => issuer),
+    scopes_supported: [...new Set(issuers.flatMap((issuer) => scopesToAsk(issuer, SCOPES)))],
+    bearer_methods_supported: ['header'],
+    resource_name: 'Waypost',
+  }
+}
