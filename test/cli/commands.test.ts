@@ -66,6 +66,9 @@ const REFUSED: Readonly<Record<string, readonly string[]>> = {
   'task push-config delete': ['-a', '@echo', 'TASK', 'c1'],
 }
 
+/** Nothing here is about time: a process ends when it has ended, also on a machine that is busy with all the others. */
+const patient = { timeout: 180_000 }
+
 const rows = [...CLIENT_COMMANDS, ...operatorCommands()]
 let gateway: FakeGateway
 
@@ -99,13 +102,13 @@ test('every command has a sample here', () => {
 })
 
 describe.concurrent.each(Object.entries(SAMPLES))('%s', (path, sample) => {
-  test('-o json is one document on stdout', async () => {
+  test('-o json is one document on stdout', patient, async () => {
     const { code, stdout, stderr } = await run(path, sample, ['-o', 'json'])
     expect({ code, stderr }, stdout).toMatchObject({ code: 0 })
     expect(() => JSON.parse(stdout)).not.toThrow()
   })
 
-  test('text has no control characters', async () => {
+  test('text has no control characters', patient, async () => {
     const { code, stdout, stderr } = await run(path, sample, [])
     expect({ code, stderr }, stdout).toMatchObject({ code: 0 })
     expect(stdout.length).toBeGreaterThan(0)
@@ -115,7 +118,7 @@ describe.concurrent.each(Object.entries(SAMPLES))('%s', (path, sample) => {
 })
 
 describe.concurrent.each(Object.entries(REFUSED))('%s', (path, sample) => {
-  test('a refusal of the agent has the name that A2A gives it', async () => {
+  test('a refusal of the agent has the name that A2A gives it', patient, async () => {
     const { code, stdout } = await run(path, sample, ['-o', 'json'])
     expect(code).toBe(1)
     expect(JSON.parse(stdout)).toMatchObject({
@@ -127,6 +130,7 @@ describe.concurrent.each(Object.entries(REFUSED))('%s', (path, sample) => {
 describe.concurrent('help', () => {
   test.each(['--help', '--version', 'help send', 'task --help', 'task push-config create --help'])(
     '%s',
+    patient,
     async (words) => {
       const { code, stdout, stderr } = await runCli(words.split(' '))
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' })

@@ -15,9 +15,11 @@ import type { RunTool } from '../../wire/bridges/mcp/server.ts'
 import { type Access, type Face, type FaceContext, newFace } from '../face.ts'
 import { createCall } from '../inbox.ts'
 import { Refusal } from '../refusal.ts'
+import { taskCalls } from './asTask.ts'
 import { type DeskTools, refusal, type Seat, type Tool } from './desk.ts'
 import { readResource } from './resources.ts'
 import { cancelTask, checkTask, delegateTask, findAgents, replyToTask } from './sending.ts'
+import { createWatching, type Watching } from './watching.ts'
 import { finishTask, readInbox, takeTask, updateTask } from './working.ts'
 
 export interface McpRouteTools extends DeskTools {
@@ -45,9 +47,10 @@ const TOOLS: { readonly [N in ToolName]: Tool<ToolInput<N>> } = {
 export function mcpRoutes(tools: McpRouteTools): McpFace {
   const { access, limits, draining, publicUrl } = tools
   const places = createPlaces(limits)
+  const watching = createWatching(tools)
   let opened: Promise<McpHttpHandler> | undefined
   const open = () => {
-    opened ??= openServer(tools)
+    opened ??= openServer(tools, watching)
     return opened
   }
   const face = newFace()
@@ -62,20 +65,23 @@ export function mcpRoutes(tools: McpRouteTools): McpFace {
     const authInfo = { token: '', clientId: caller.id, scopes: [...caller.permits], extra: { seat } }
     const { method, headers } = context.req.raw
     const request = new Request(context.req.url, { method, headers, signal: seat.signal })
-    return (await open()).fetch(request, { authInfo, ...(parsedBody !== undefined && { parsedBody }) })
+    const handler = await open()
+    return watching.during(seat, parsedBody, () =>
+      handler.fetch(request, { authInfo, ...(parsedBody !== undefined && { parsedBody }) }),
+    )
   })
   return { name: 'mcp', face, start: () => {}, stop: async () => (await opened)?.close() }
 }
 
 /** The library is loaded by the first who asks: most gateways never speak MCP. */
-async function openServer(tools: McpRouteTools): Promise<McpHttpHandler> {
+async function openServer(tools: McpRouteTools, { bus }: Watching): Promise<McpHttpHandler> {
   const { limits, version } = tools
   const [{ createMcpHandler }, { createMcpServer }] = await Promise.all([
     import('@modelcontextprotocol/server'),
     import('../../wire/bridges/mcp/server.ts'),
   ])
   return createMcpHandler(
-    ({ authInfo, requestInfo }) => {
+    ({ authInfo, requestInfo, era }) => {
       const seat = authInfo?.extra?.seat as Seat
       const asked = requestInfo ? new URL(requestInfo.url).searchParams.get('profile') : null
       return createMcpServer({
@@ -83,9 +89,12 @@ async function openServer(tools: McpRouteTools): Promise<McpHttpHandler> {
         profile: asked === 'send' ? 'send' : 'all',
         runTool: runnerFor(seat, tools),
         readResource: (uri) => readResource(uri, seat, tools),
+        // The older revision knows neither: it has no request that stands open between others.
+        ...(era === 'modern' && { tasks: taskCalls(seat, tools), subscribes: true }),
       })
     },
     {
+      bus,
       keepAliveMs: limits.heartbeatMs,
       maxSubscriptions: limits.hintStreamsMax,
       maxRequestBodySize: limits.requestBytesMax,

@@ -15,6 +15,7 @@ import { checkParams } from '../../wire/bindings/bounds.ts'
 import { type ToolInput, WAIT_SECONDS_DEFAULT } from '../../wire/bridges/mcp/catalogue.ts'
 import { search } from '../admin/agents.ts'
 import { placesOf } from '../admin/agentView.ts'
+import { asTask } from './asTask.ts'
 import { answer, callOf, type DeskTools, inboxNote, invalid, ownTask, type Seat, type Tool } from './desk.ts'
 import { eventsOf } from './following.ts'
 import { contentOf, isFailure, stateWord, taskView } from './view.ts'
@@ -79,10 +80,14 @@ function partsOf({ text, data }: { text?: string | undefined; data?: unknown }):
   return parts
 }
 
+/** Whoever can be given a task waits no longer than for a quick answer. */
+const TASK_WAIT_SECONDS = 1
+
 const KEY = /^[\x20-\x7e]{1,256}$/
 
 export const delegateTask: Tool<ToolInput<'delegate_task'>> = async (input, seat, tools) => {
-  const { contextId, priority, ttlSeconds, deadline, skill, wait = WAIT_SECONDS_DEFAULT, key } = input
+  const { contextId, priority, ttlSeconds, deadline, skill, key } = input
+  const { wait = seat.takesTask ? TASK_WAIT_SECONDS : WAIT_SECONDS_DEFAULT } = input
   const agent = addressee(input.to, tools.publicUrl())
   if (key !== undefined && !KEY.test(key)) throw invalid('key', 'at most 256 visible ASCII characters')
   const wishes = Object.entries({ priority, ttlSeconds, deadline, skill }).filter(([, wish]) => wish !== undefined)
@@ -98,7 +103,7 @@ export const delegateTask: Tool<ToolInput<'delegate_task'>> = async (input, seat
   }
   const task = await send(params, callOf(agent, seat, key), tools)
   const head = await ownTask(task.id, seat, tools)
-  return follow({ head, wait, after: undefined }, seat, tools)
+  return follow({ head, wait, after: undefined, delegates: true }, seat, tools)
 }
 
 /** What the store could not tell is asked once more: the same messageId makes no second task. */
@@ -126,12 +131,14 @@ interface Following {
   readonly wait: number
   /** The events since then are wanted. */
   readonly after: number | undefined
+  /** The call has made the task: a host that takes tasks is given it. */
+  readonly delegates?: boolean
 }
 
 const settled = (state: TaskHead['state']): boolean => isTerminal(state) || isInterrupted(state)
 
 /** The task as it is when it has ended, asks something, or the time is over. */
-async function follow({ head, wait, after }: Following, seat: Seat, tools: DeskTools) {
+async function follow({ head, wait, after, delegates = false }: Following, seat: Seat, tools: DeskTools) {
   const { tenant, id: taskId, lastSeq, agent } = head
   // Whoever has only just read the question waits for what comes after it.
   const waits = !settled(head.state) || (after !== undefined && after >= lastSeq && !isTerminal(head.state))
@@ -142,7 +149,7 @@ async function follow({ head, wait, after }: Following, seat: Seat, tools: DeskT
   const task = await tools.execute('GetTask', { id: taskId, historyLength: 0 }, callOf(agent, seat))
   const entries = [...missed, ...fresh]
   const cursor = entries.at(-1)?.sequence ?? lastSeq
-  return answer(
+  const told = answer(
     {
       ...taskView(task, agent, cursor),
       ...(after !== undefined && { events: entries.slice(-EVENTS_SHOWN_MAX).map(eventView) }),
@@ -151,6 +158,8 @@ async function follow({ head, wait, after }: Following, seat: Seat, tools: DeskT
     },
     isFailure(task),
   )
+  const goesOn = delegates && seat.takesTask && !isTerminal(task.status.state)
+  return goesOn ? { ...told, task: asTask(head, task, tools.clock.now().getTime()) } : told
 }
 
 /** What is in the log already is read at once, however little time is left. */

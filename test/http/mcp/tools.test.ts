@@ -1,4 +1,5 @@
 /** /mcp with the official clients: both generations, both eras, all nine tools. */
+import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TOOL_NAMES } from '../../../src/wire/bridges/mcp/catalogue.ts'
 import { type ScriptedAgent, startAgent } from '../../support/agent.ts'
@@ -220,17 +221,30 @@ test('the tasks of one host are not there for another', async () => {
 
 test('work that was taken for a host that has gone goes back at once', async () => {
   const me = await aCollector(world, 'leaving')
-  const first = await aHost('v2 modern', at(me.token))
-  const gone = new AbortController()
-  const call = first.call('take_task', { wait: 40 }, { signal: gone.signal }).catch(() => undefined)
-  gone.abort()
-  await call
+  const params = { name: 'take_task', arguments: { wait: 40 } }
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params })
+  const { port } = new URL(world.gateway.url)
+  const first = connect(Number(port), '127.0.0.1')
+  first.on('error', () => {})
+  first.write(
+    `POST /mcp HTTP/1.1\r\nhost: localhost:${port}\r\nauthorization: Bearer ${me.token}\r\ncontent-type: application/json\r\n` +
+      `accept: application/json, text/event-stream\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  )
+  // It breaks off in the moment in which the work is leased, for ten minutes, before the answer is written.
+  const leased = new Promise<string>((resolve) => {
+    const stop = world.gateway.signals.on('task.recorded', ({ task, agent, state }) => {
+      if (agent !== me.name || state !== 'TASK_STATE_WORKING') return
+      stop()
+      first.resetAndDestroy()
+      resolve(task)
+    })
+  })
   const { id } = await world
-    .client('leaving')
+    .client(me.name)
     .send('for whoever is there', { configuration: { returnImmediately: true } })
+  expect(await leased).toBe(id)
   const second = await aHost('v1', at(me.token))
-  expect((await second.call('take_task', { wait: 20 })).result).toMatchObject({ taskId: id })
-  await first.close()
+  expect((await second.call('take_task', { wait: 20 })).result).toMatchObject({ taskId: id, attempt: 1 })
   await second.close()
 })
 

@@ -14,6 +14,7 @@ import {
   type ToolName,
   toolForm,
 } from './catalogue.ts'
+import { addTasks, declaresTasks, type McpTask, TASKS_EXTENSION, type TaskCalls } from './tasks.ts'
 
 /** One call's circumstances. */
 export interface Turn {
@@ -21,12 +22,16 @@ export interface Turn {
   readonly signal: AbortSignal
   /** The host wants to hear how it goes: a number that grows, and words. Never rejects. */
   readonly progress?: (done: number, message: string) => Promise<void>
+  /** The host can be answered with a task of the extension. */
+  readonly takesTask?: boolean
 }
 
 export interface ToolAnswer {
   /** One JSON object; compact, because a model reads it. */
   readonly result: Readonly<Record<string, unknown>>
   readonly isError?: boolean
+  /** It goes on: told to a host that `takesTask`. */
+  readonly task?: McpTask
 }
 /** Does what a tool is for. Expected failures are answers with `isError`. */
 export type RunTool = (name: ToolName, input: unknown, turn: Turn) => Promise<ToolAnswer>
@@ -39,12 +44,18 @@ export interface McpServerTools {
   readonly readResource: ReadResource
   /** `send`: only what a host needs that takes no work. */
   readonly profile?: 'all' | 'send'
+  /** Tasks of the extension are offered. */
+  readonly tasks?: TaskCalls
+  /** Whoever serves it tells of resources that change. */
+  readonly subscribes?: boolean
 }
 
 interface CallContext {
   readonly mcpReq: {
     readonly signal: AbortSignal
     readonly _meta?: { readonly progressToken?: string | number | undefined } | undefined
+    /** The newer protocol: what the request says of its sender. */
+    readonly envelope?: unknown
     readonly notify: (notification: {
       method: 'notifications/progress'
       params: Record<string, unknown>
@@ -54,22 +65,30 @@ interface CallContext {
 
 /** One for each serving unit (a request, a connection); cheap to make. */
 export function createMcpServer(tools: McpServerTools): McpServer {
-  const { version, profile = 'all' } = tools
+  const { version, profile = 'all', tasks, subscribes = false } = tools
+  const capabilities = {
+    ...{ tools: {}, resources: subscribes ? { subscribe: true } : {}, prompts: {} },
+    ...(tasks && { extensions: { [TASKS_EXTENSION]: {} } }),
+  }
   const server = new McpServer(
     { name: 'waypost', title: 'Waypost', version },
-    { instructions: INSTRUCTIONS, capabilities: { tools: {}, resources: {}, prompts: {} } },
+    { instructions: INSTRUCTIONS, capabilities },
   )
+  if (tasks) addTasks(server, tasks)
   for (const name of profile === 'send' ? SENDING_TOOLS : TOOL_NAMES) addTool(server, toolForm(name), tools)
   addResources(server, tools)
   for (const prompt of PROMPTS) addPrompt(server, prompt)
   return server
 }
 
-function addTool(server: McpServer, form: ToolForm, { runTool }: McpServerTools): void {
+function addTool(server: McpServer, form: ToolForm, { runTool, tasks }: McpServerTools): void {
   const { name, title, description, annotations, input, output } = form
   const config = { title, description, inputSchema: input, outputSchema: output, ...(annotations && { annotations }) }
   server.registerTool(name, config, async (given, context) => {
-    const { result, isError } = await runTool(name, given, turnOf(context))
+    const takesTask = tasks !== undefined && declaresTasks(context.mcpReq.envelope)
+    const { result, isError, task } = await runTool(name, given, { ...turnOf(context), takesTask })
+    // Content and structure are for the library, which holds all answers of a tool against its schema.
+    if (task && takesTask) return { resultType: 'task', ...task, content: [], structuredContent: result }
     // Older clients hold also an error against the schema of the result.
     const structured = !isError || output.safeParse(result).success
     return {
