@@ -7,7 +7,9 @@ import { createApiKeys, newAgentKey } from './gateway/callers/apiKeys.ts'
 import { createAuthenticate, TOKENS } from './gateway/callers/authenticate.ts'
 import { createQuotas, parseRate } from './gateway/callers/quotas.ts'
 import { createTokenVerifier } from './gateway/callers/tokens.ts'
+import { cardsOf, withChannels } from './gateway/channels/addressable.ts'
 import { createDepths } from './gateway/deliveries/depth.ts'
+import { createDirectoryAgent } from './gateway/directory/directory.ts'
 import { createForwarder, type Forwarder } from './gateway/forwarder/forwarder.ts'
 import { replay } from './gateway/forwarder/replay.ts'
 import { joinAsReplica } from './gateway/forwarder/replica.ts'
@@ -15,19 +17,20 @@ import { createSweep } from './gateway/forwarder/sweep.ts'
 import type { ForwarderTools } from './gateway/forwarder/tools.ts'
 import { createUpstreamPush } from './gateway/forwarder/upstreamPush.ts'
 import { createMailbox, type Mailbox } from './gateway/mailbox/mailbox.ts'
+import { createSharedLanes } from './gateway/mailbox/shared.ts'
 import { createExecute } from './gateway/operations/execute.ts'
+import type { Others } from './gateway/operations/tools.ts'
 import { createHints, type Hints } from './gateway/tasks/hints.ts'
 import { createHub } from './gateway/tasks/hub.ts'
+import type { OpenTools } from './gateway/tasks/open.ts'
 import { createRecord } from './gateway/tasks/record.ts'
 import type { Ground } from './ground.ts'
-import { leadsHere } from './http/hosts.ts'
 import { RESOURCE_METADATA } from './http/wellKnown.ts'
 import { issuersIn, resourceMetadata, waysBy } from './issuers.ts'
 import type { Limits } from './limits.ts'
 import { buildMcpAgents } from './mcpAgents.ts'
 import { createEgress } from './platform/egress.ts'
 import { uuidv7 } from './platform/ids.ts'
-import type { StreamEntry } from './ports.ts'
 import { derivedKey } from './secrets.ts'
 import { buildSigner, trustIn } from './signatures.ts'
 import { createAppend } from './store/events.ts'
@@ -72,7 +75,7 @@ export function buildParties(
 ) {
   const signatures = trustIn(config)
   const issuers = issuersIn(config)
-  const agents = createAgents({
+  const registered = createAgents({
     db,
     seal,
     fetchCard,
@@ -83,6 +86,7 @@ export function buildParties(
     limits,
     signatures,
   })
+  const agents = withChannels(registered, { db, clock, directory: createDirectoryAgent() })
   const address = grpcAddress(config, url())
   const grpc = address === undefined ? undefined : { address, rootAgent: config.rootAgent }
   const interfaces = waysIn(ALL_VERSIONS.map(({ version }) => version).reverse(), grpc)
@@ -95,7 +99,7 @@ export function buildParties(
     signedSince: signer.since,
     ways: waysBy(issuers),
   }
-  const presentCard = createPresentCard(presenting)
+  const presentCard = cardsOf(createPresentCard(presenting), db)
   const presentExtended = createPresentExtended(presenting)
   const tokens = issuers.length > 0 ? createTokenVerifier({ egress, clock, issuers }) : undefined
   const authenticate = createAuthenticate({
@@ -129,6 +133,8 @@ const widthOf =
   (agents: Agents, limits: Limits): ForwarderTools['widthOf'] =>
   async (tenant, destination) => {
     if (destination.startsWith('webhook:')) return { width: limits.webhookInflightPerReceiver, paused: false }
+    // Its members collect.
+    if (destination.startsWith('channel:')) return { width: 0, paused: false }
     const agent = await agents.find(tenant, destination.slice(NAME_AT))
     if (agent?.connector.kind === 'mailbox') return { width: 0, paused: false }
     return { width: agent?.policy.maxInflight ?? 1, paused: agent?.pausedAt !== undefined }
@@ -193,7 +199,13 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents }: P
       return agent === undefined || (await agents.probe(agent, signal)).kind === 'ready'
     },
   })
-  const mailbox = createMailbox({ ...ground, findAgent: agents.find, record, announce: hints.announceBox })
+  const mailbox = createMailbox({
+    ...ground,
+    findAgent: agents.find,
+    record,
+    announce: hints.announceBox,
+    shared: createSharedLanes(agents.sharedLanes),
+  })
   /** Whoever it is that carries there: the forwarder, or the agent itself. */
   function wake(tenant: string, destination: string, orderingKey?: string): void {
     forwarder.wake(tenant, destination, orderingKey)
@@ -218,31 +230,16 @@ export type Queue = Awaited<ReturnType<typeof buildQueue>>
 /** The operations, for whoever speaks A2A. */
 export function buildOperations(
   ground: Ground,
-  { egress, peer, mcp }: Outward,
+  { peer, mcp }: Outward,
   { agents, presentCard, presentExtended }: Parties,
   queue: Queue,
+  { opening, others }: { opening: OpenTools; others: Others },
 ) {
-  const { db, seal, now, clock, signals, secrets, config, limits, draining } = ground
-  const { forwarder, hub, depths, record, open } = queue
+  const { clock, signals, secrets, config, limits, draining } = ground
+  const { forwarder, hub, depths, record } = queue
   return createExecute({
-    db,
-    seal,
-    // A webhook at the gateway would make events of events.
-    checkUrl: (address) =>
-      egress.checkUrl(address) ?? (leadsHere(address, ground.url()) ? 'the gateway itself' : undefined),
-    open,
-    handOver: forwarder.handOver,
-    release: forwarder.release,
-    now,
-    wake(tenant, destination, orderingKey) {
-      depths.added(tenant, destination)
-      queue.wake(tenant, destination, orderingKey)
-    },
-    announce: queue.hints.announceBox,
-    published(tenant: string, taskId: string, entries: readonly StreamEntry[], owed: string | null) {
-      hub.publish(tenant, taskId, entries)
-      queue.wakeLanes(owed)
-    },
+    ...opening,
+    others,
     clock,
     agents,
     hub,

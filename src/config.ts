@@ -136,8 +136,8 @@ export const SETTINGS = {
   rootAgent: setting(
     'WAYPOST_ROOT_AGENT',
     'root-agent',
-    z.string().optional(),
-    "the agent whose surface is also served at '/'",
+    z.string().default('directory'),
+    "the agent whose surface is also served at '/'; by default the gateway's own, which finds agents and delegates",
   ),
   cardSignatures: setting(
     'WAYPOST_CARD_SIGNATURES',

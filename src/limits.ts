@@ -132,6 +132,31 @@ export const LIMITS = {
   seenEveryMs: 15_000,
   hintStreamsMax: 1_000,
 
+  // Channels
+  /** One post is one statement: a thousand recipients are measured in test/bench/RESULTS.md. */
+  channelMembersMax: 1_000,
+  channelsPerTenantMax: 10_000,
+  /** What one post makes of its content, over all recipients. */
+  fanOutBytesMax: 64 * MiB,
+  /** Posts that who joins later gets at most. */
+  channelReplayMax: 100,
+  /** How long answers may be waited for. */
+  collectSecondsMax: 30 * 24 * 3_600,
+  /** Open children that one look reads, that one statement takes, and parents that are taken care of side by side. */
+  childrenPage: 2_000,
+  collectChildren: 64,
+  collectAtOnce: 16,
+  /** Statements for one parent in one go: a thousand answers and the races beside. */
+  collectRounds: 256,
+  /** Open children whose ends this process sees at once; of others a second later. */
+  childrenKnownMax: 100_000,
+  /** Of a member's answer this much is kept in the parent, however many answer. */
+  answerBytesMin: 16 * KiB,
+  /** Rooms without credentials: open so long, with so much in them, so many from one address. */
+  demoRoomSeconds: 24 * 3_600,
+  demoRoomBytesMax: 512 * KiB,
+  demoRoomsPerAddressMax: 3,
+
   // MCP
   /** Calls that one process has open at /mcp, in all and of one caller: each is a connection and may wait 45 s. */
   mcpCallsMax: 2_000,

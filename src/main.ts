@@ -2,7 +2,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { parseArgs } from 'node:util'
 import {
-  buildOperations,
   buildOutward,
   buildParties,
   buildQueue,
@@ -26,6 +25,7 @@ import { createMetrics, type Metrics } from './http/metrics.ts'
 import { problem, traceIdOf, writeProblem } from './http/problem.ts'
 import type { Limits } from './limits.ts'
 import { buildGrpc } from './listeners.ts'
+import { buildDoors } from './others.ts'
 import { failpoint } from './platform/failpoints.ts'
 import { listen } from './platform/listen.ts'
 import type { Service } from './platform/service.ts'
@@ -67,10 +67,11 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   const port = await listen(server, config.host, config.port, 'PORT=4290')
   ground.bind(port)
   const metrics = createMetrics({ signals: ground.signals, db: ground.db, version: VERSION, node: process.version })
-  const execute = buildOperations(ground, outward, parties, queue)
+  const { execute, collector, faces } = buildDoors(ground, outward, parties, queue)
   const places = createPlaces({ limits: ground.limits, draining: () => ground.draining.signal.aborted })
   const mcp = buildMcp(ground, parties, queue, execute)
-  server.on('request', buildInward(ground, outward, parties, queue, metrics, { execute, places, mcp: mcp.face }))
+  const spoken = { execute, places, mounts: [mcp.face, ...faces] }
+  server.on('request', buildInward(ground, outward, parties, queue, metrics, spoken))
 
   const services: Service[] = [
     queue.replica,
@@ -80,6 +81,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     queue.forwarder,
     queue.mailbox,
     queue.sweep,
+    collector,
     mcp,
   ]
   try {
@@ -142,7 +144,7 @@ function buildInward(
   parties: Parties,
   queue: Queue,
   metrics: Metrics,
-  { execute, places, mcp }: { execute: Execute; places: StreamPlaces; mcp: Face },
+  { execute, places, mounts }: { execute: Execute; places: StreamPlaces; mounts: readonly Face[] },
 ): RequestListener {
   const { config, db, clock, signals, limits, url, draining, secrets } = ground
   const isDraining = () => draining.signal.aborted
@@ -181,7 +183,7 @@ function buildInward(
     publicUrl: url,
     bind: config.host,
     enroll: config.enroll,
-    mounts: [buildInbox(ground, parties, queue), mcp],
+    mounts: [buildInbox(ground, parties, queue), ...mounts],
   })
   const checkHost = createHostCheck({ publicUrl: url, bind: config.host })
   return (request, response) => {

@@ -68,6 +68,9 @@ const DEFAULTS: Record<Connector['kind'], Pick<AgentPolicy, 'redelivery' | 'maxA
   mailbox: { redelivery: 'atLeastOnce', maxAttempts: 5, maxInflight: LIMITS.maxInflight },
   webhook: { redelivery: 'atMostOnce', maxAttempts: LIMITS.attemptsMax, maxInflight: LIMITS.maxInflight },
   mcp: { redelivery: 'atMostOnce', maxAttempts: LIMITS.attemptsMax, maxInflight: LIMITS.maxInflight },
+  // Nothing is delivered to these: they give it to others.
+  channel: { redelivery: 'atLeastOnce', maxAttempts: LIMITS.attemptsMax, maxInflight: LIMITS.maxInflight },
+  directory: { redelivery: 'atLeastOnce', maxAttempts: LIMITS.attemptsMax, maxInflight: LIMITS.maxInflight },
 }
 
 export function policyOf(registration: Registration, tenant: string = DEFAULT_TENANT): AgentPolicy {

@@ -169,10 +169,13 @@ function whole(said: AgentCard, name: string): AgentCard {
   }
 }
 
+/** Below `/agents/`: the mark of a channel would end a URL's path. */
+export const placeOf = (name: string): string => name.replace(/^#/, 'channels/')
+
 function interfaceOf(way: FrontInterface, name: string, publicUrl: string): AgentInterface {
   const { binding: protocolBinding, version: protocolVersion, path, byTenant } = way
-  const url = way.url?.replace('{agent}', name) ?? `${publicUrl}/agents/${name}/${path}`
-  return { url, protocolBinding, protocolVersion, ...(byTenant && { tenant: name }) }
+  const url = way.url?.replace('{agent}', name) ?? `${publicUrl}/agents/${placeOf(name)}/${path}`
+  return { url, protocolBinding, protocolVersion, ...(byTenant && { tenant: placeOf(name) }) }
 }
 
 const securityOf = ({ schemes, requirements }: SecurityWays = NO_WAYS) => ({

@@ -72,6 +72,9 @@ export type Connector =
   | { kind: 'a2a'; url: string; binding?: z.infer<typeof binding> }
   | { kind: 'mailbox' }
   | { kind: 'webhook'; url: string }
+  /** Ours: what is sent there is given to others. */
+  | { kind: 'channel' }
+  | { kind: 'directory' }
   | {
       kind: 'mcp'
       url?: string

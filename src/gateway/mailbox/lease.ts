@@ -72,6 +72,17 @@ export function createTake(tools: MailboxTools): Takes {
     return offers
   }
 
+  /** Its own first, then what it shares with others. */
+  async function all(agent: Agent, query: LeaseQuery): Promise<Offer[]> {
+    const offers = await fresh(agent, query)
+    for (const destination of await tools.shared.of(agent)) {
+      const count = query.count - offers.length
+      if (count <= 0) break
+      offers.push(...(await fresh(agent, { ...query, destination, count, maxInflight: tools.limits.leaseMax * 16 })))
+    }
+    return offers
+  }
+
   async function counted(agent: Agent, offers: Offer[]): Promise<Offer[]> {
     if (offers.length === 0) return []
     const more = await laneDepth(tools.db, agent, DUE_COUNT_MAX, false)
@@ -79,7 +90,7 @@ export function createTake(tools: MailboxTools): Takes {
   }
 
   return {
-    take: async (agent, request) => (agent.pausedAt ? [] : counted(agent, await fresh(agent, queryOf(agent, request)))),
+    take: async (agent, request) => (agent.pausedAt ? [] : counted(agent, await all(agent, queryOf(agent, request)))),
     async reclaim(agent, request) {
       if (request.worker === undefined) return []
       return counted(agent, await offer(await reclaimMail(tools.db, queryOf(agent, request)), agent, true, tools))
@@ -105,9 +116,11 @@ const queryOf = ({ tenant, destination, policy }: Agent, request: LeaseRequest):
 
 /** Whoever asked has gone before it had the answer: back at once, and not counted. */
 export async function takeBack(agent: Agent, offers: readonly Offer[], tools: VerbTools): Promise<void> {
+  const lanes = new Set<string>()
   for (const { lease } of offers) {
     const key = leaseKey(agent, lease)
     if (!key) continue
+    lanes.add(key.destination)
     await giveBackMail(tools.db, key, {
       waitMs: 0,
       counts: false,
@@ -116,5 +129,5 @@ export async function takeBack(agent: Agent, offers: readonly Offer[], tools: Ve
       receipt: null,
     })
   }
-  if (offers.length > 0) tools.wake(agent.tenant, agent.destination)
+  for (const lane of lanes) tools.wake(agent.tenant, lane)
 }

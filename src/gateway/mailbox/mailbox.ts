@@ -23,6 +23,7 @@ import { type Offer, offer } from './offer.ts'
 import { createPolls, type Polls } from './polls.ts'
 import { type Alive, type Refused, type Renew, renew, type Update, update } from './report.ts'
 import { settle } from './settle.ts'
+import { laneAgent } from './shared.ts'
 import { leaseKey, type MailboxTools, type VerbTools } from './tools.ts'
 import type { Settled, Verdict } from './verdict.ts'
 
@@ -65,6 +66,7 @@ export function createMailbox(tools: MailboxTools): Mailbox {
   const wake = (tenant: string, destination: string) => {
     polls.wake(tenant, destination)
     hints.wake(tenant, destination)
+    for (const box of tools.shared.lookersAt({ tenant, destination })) polls.wake(tenant, box.destination)
   }
   const verbTools: VerbTools = {
     ...tools,
@@ -76,9 +78,11 @@ export function createMailbox(tools: MailboxTools): Mailbox {
   const wheel = createWheel({ ...verbTools, polls, hints, presence })
 
   /** The lease that this text names, if it is one of this agent's; who names it is there. */
-  const keyOf = (agent: Agent, lease: string) => {
+  const keyOf = async (agent: Agent, lease: string) => {
     presence.seen([agent])
-    return leaseKey(agent, lease)
+    const key = leaseKey(agent, lease)
+    if (!key || key.destination === agent.destination) return key
+    return (await tools.shared.of(agent)).includes(key.destination) ? key : undefined
   }
 
   return {
@@ -97,15 +101,15 @@ export function createMailbox(tools: MailboxTools): Mailbox {
     },
     takeBack: (agent, offers) => takeBack(agent, offers, verbTools),
     async renew(agent, lease, said) {
-      const key = keyOf(agent, lease)
+      const key = await keyOf(agent, lease)
       return key ? renew(agent, key, said, tools) : unknown
     },
     async update(agent, lease, said) {
-      const key = keyOf(agent, lease)
+      const key = await keyOf(agent, lease)
       return key ? update(agent, key, said, tools) : unknown
     },
     async settle(agent, lease, verdict) {
-      const key = keyOf(agent, lease)
+      const key = await keyOf(agent, lease)
       return key ? settle(agent, key, verdict, verbTools) : unknown
     },
     list: (query) => listInbox(tools.db, query),
@@ -119,7 +123,7 @@ export function createMailbox(tools: MailboxTools): Mailbox {
     },
     async lost({ tenant, id, kind, destination, attempt }) {
       if (kind !== 'mailbox') return
-      const agent = await tools.findAgent(tenant, destination.slice('agent:'.length))
+      const agent = await tools.findAgent(tenant, laneAgent(destination))
       if (!agent || attempt < agent.policy.maxAttempts) return
       await offer(await leaseSpent(tools.db, tenant, id, agent.policy.maxAttempts), agent, false, tools)
       wake(tenant, destination)
@@ -150,8 +154,13 @@ function createWheel(tools: WheelTools): Service {
       lookedAt = clock.elapsed()
       presence.seen([...polls.watched(), ...hints.watched()])
       await presence.write()
-      for (const { tenant, destination, due } of await dueMail(tools.db, polls.watched()))
+      const watched = polls.watched()
+      const looked = [...watched, ...tools.shared.watched(watched)]
+      for (const { tenant, destination, due } of await dueMail(tools.db, looked)) {
+        const shared = tools.shared.lookersAt({ tenant, destination })
+        for (const box of shared) polls.wake(tenant, box.destination)
         if (due > 0 || polls.wantsResults(tenant, destination)) polls.wake(tenant, destination)
+      }
       await endCanceled(tools)
     },
     tools.loopTools,

@@ -181,7 +181,7 @@ function show({ one, load }: Leasing, log: readonly LogRow[], message = messageO
   const task = foldLog(log) as Task
   const { skill } = skillOf(message, load.request)
   return {
-    lease: leaseText(one.id, one.lease),
+    lease: leaseText(one.id, one.lease, one.destination),
     delivery: one.id,
     attempt: one.attempt,
     expires: iso(one.leasedUntil),

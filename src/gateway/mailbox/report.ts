@@ -140,7 +140,7 @@ export async function renew(
   return {
     kind: 'alive',
     answer: {
-      lease: leaseText(key.id, key.lease),
+      lease: leaseText(key.id, key.lease, key.destination),
       expires: new Date(leasedUntil).toISOString(),
       deadline: deadline === null ? null : new Date(deadline).toISOString(),
       cancelRequested: cancelWanted,

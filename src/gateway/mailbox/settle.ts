@@ -165,7 +165,7 @@ const receiptOf = ({ key, hash }: Settling, answer: SettleAnswer): string =>
 function answerOf({ key, held }: Settling, settled: Verdict['verb'], state: TaskState): SettleAnswer {
   const { taskId, contextId } = held
   return {
-    lease: leaseText(key.id, key.lease),
+    lease: leaseText(key.id, key.lease, key.destination),
     delivery: key.id,
     settled,
     task: { id: taskId, contextId, status: { state } },

@@ -8,6 +8,7 @@ import type { Db } from '../../store/db.ts'
 import type { LeaseKey } from '../../store/mailbox.ts'
 import type { Agent } from '../agents/agent.ts'
 import type { Record } from '../tasks/record.ts'
+import { CHANNEL_LANE, type SharedLanes } from './shared.ts'
 
 export interface MailboxTools {
   readonly db: Db
@@ -17,6 +18,7 @@ export interface MailboxTools {
   readonly loopTools: LoopTools
   readonly findAgent: (tenant: string, name: string) => Promise<Agent | undefined>
   readonly record: Record
+  readonly shared: SharedLanes
   readonly signals: HappeningSignals
   readonly limits: Limits
   /** Something may be due at this mailbox, for those who wait at other replicas. */
@@ -32,15 +34,22 @@ export interface VerbTools extends MailboxTools {
 export const textOf = (parts: Message['parts']): string =>
   parts.flatMap(({ text }) => (text === undefined ? [] : [text])).join('\n')
 
-/** One string that names a delivery and proves the hold on it: 64 hex digits. Opaque outside. */
-export const leaseText = (id: string, lease: string): string => (id + lease).replaceAll('-', '')
+/**
+ * One string that names a delivery and proves the hold on it: 64 hex digits, and after a dot the channel that it was
+ * taken from. Opaque outside.
+ */
+export const leaseText = (id: string, lease: string, destination: string): string =>
+  (id + lease).replaceAll('-', '') +
+  (destination.startsWith(CHANNEL_LANE) ? `.${destination.slice(CHANNEL_LANE.length)}` : '')
 
-const LEASE_TEXT = /^[0-9a-f]{64}$/
+const LEASE_TEXT = /^([0-9a-f]{64})(?:\.([a-z0-9][a-z0-9\-_.]{0,62}))?$/
 const uuidAt = (text: string, at: number): string =>
   text.slice(at, at + 32).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 
-/** undefined: not a lease at all. */
+/** undefined: not a lease at all. Whether the agent may take from that channel is for others to say. */
 export function leaseKey(agent: Agent, text: string): LeaseKey | undefined {
-  if (!LEASE_TEXT.test(text)) return undefined
-  return { tenant: agent.tenant, destination: agent.destination, id: uuidAt(text, 0), lease: uuidAt(text, 32) }
+  const [, ids, channel] = LEASE_TEXT.exec(text) ?? []
+  if (ids === undefined) return undefined
+  const destination = channel === undefined ? agent.destination : `${CHANNEL_LANE}${channel}`
+  return { tenant: agent.tenant, destination, id: uuidAt(ids, 0), lease: uuidAt(ids, 32) }
 }

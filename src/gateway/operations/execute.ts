@@ -45,6 +45,7 @@ export function createExecute(tools: OperationTools): Execute {
       checkTenant(params, call)
       const known = await tools.agents.find(call.caller.tenant, call.agent)
       if (!known) throw new A2AError('AGENT_NOT_FOUND', `no agent named "${call.agent.slice(0, 64)}"`)
+      if (call.agent.startsWith('#')) await tools.others.admit(name, call)
       return await run(params as never, withAgent(call, known), tools)
     } catch (error) {
       throw fromStore(error, name)
@@ -73,7 +74,7 @@ const withAgent = (call: Call, known: Agent): AgentCall => Object.assign(call, {
 /** A tenant in the request may only repeat the caller's own; it never switches (SR-24). */
 function checkTenant(params: { tenant?: string | undefined }, call: Call): void {
   const { tenant } = params
-  if (tenant && tenant !== call.caller.tenant && tenant !== call.agent) {
+  if (tenant && tenant !== call.caller.tenant && tenant.replace(/^channels\//, '#') !== call.agent) {
     throw new A2AError('AGENT_NOT_FOUND', `no agent named "${call.agent.slice(0, 64)}"`)
   }
 }

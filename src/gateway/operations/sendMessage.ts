@@ -116,6 +116,8 @@ async function accept(params: SendMessageRequest, call: AgentCall, tools: Operat
   const { message } = params
   const checking = checkMessage(params, call, tools)
   if (checking) await checking
+  const given = tools.others.open(params, call)
+  if (given) return told(await given, call, tools)
   const head = message.taskId ? await continuable(message, message.taskId, call, tools) : undefined
   checkQueue(call.known, tools)
   const again = async () => await continuable(message, message.taskId as string, call, tools)
@@ -123,6 +125,10 @@ async function accept(params: SendMessageRequest, call: AgentCall, tools: Operat
   const opened = head
     ? await continueTask(params, call, head, again, recipient, tools)
     : await openTask(params, call, recipient, tools)
+  return told(opened, call, tools)
+}
+
+function told(opened: OpenedTask, call: AgentCall, tools: OperationTools): OpenedTask {
   const { tenant, id: caller } = call.caller
   tools.signals.emit('task.accepted', {
     task: opened.id,

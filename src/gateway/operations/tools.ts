@@ -1,4 +1,5 @@
 /** What the operations work with. */
+import type { OperationName, SendMessageRequest } from '../../a2a/operations.ts'
 import type { HappeningSignals } from '../../happenings.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Call, CheckMessage, Peer, PresentCard } from '../../ports.ts'
@@ -7,7 +8,7 @@ import type { PresentExtended } from '../agents/present.ts'
 import type { Agents } from '../agents/registry.ts'
 import type { Quotas } from '../callers/quotas.ts'
 import type { Hub } from '../tasks/hub.ts'
-import type { Handed, OpenTools } from '../tasks/open.ts'
+import type { Handed, OpenedTask, OpenTools } from '../tasks/open.ts'
 import type { Record } from '../tasks/record.ts'
 
 /** What the operations want of the forwarder: they are neighbours and meet in `main.ts`. */
@@ -19,6 +20,14 @@ export interface Delivering {
   depth(tenant: string, destination: string): number
 }
 
+/** Agents that give what is sent to them to others: channels, the directory. */
+export interface Others {
+  /** Throws AGENT_NOT_FOUND for a channel that this caller may not see, PERMISSION_DENIED where it may not post. */
+  admit(operation: OperationName, call: Call): Promise<unknown>
+  /** undefined: this agent is none of them. */
+  open(params: SendMessageRequest, call: AgentCall): Promise<OpenedTask> | undefined
+}
+
 export interface OperationTools extends OpenTools {
   readonly clock: Clock
   readonly agents: Agents
@@ -26,6 +35,7 @@ export interface OperationTools extends OpenTools {
   readonly record: Record
   readonly peer: Peer
   readonly delivering: Delivering
+  readonly others: Others
   readonly signals: HappeningSignals
   /** For agents behind a bridge. */
   readonly checkBridged?: CheckMessage

@@ -158,7 +158,7 @@ export async function openTask(
 }
 
 /** Whether its caller is told in its own mailbox how it ends. An agent's token is that of one that collects, or has. */
-const homeOf = ({ caller }: Call, { notify = 'inbox' }: DeliveryWishes): number | null =>
+export const homeOf = ({ caller }: Call, { notify = 'inbox' }: DeliveryWishes): number | null =>
   caller.kind !== 'agent' || notify === 'none' ? null : notify === 'wake' ? 2 : 1
 
 export const requestOf = (params: SendMessageRequest, call: Call): string | null =>
@@ -168,7 +168,7 @@ export const requestOf = (params: SendMessageRequest, call: Call): string | null
     extensions: call.extensions,
   })
 
-function inlineConfig(
+export function inlineConfig(
   { configuration }: SendMessageRequest,
   call: Call,
   taskId: string,

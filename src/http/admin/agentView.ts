@@ -1,6 +1,7 @@
 /** One agent as the management routes show it. */
 import type { Agent } from '../../gateway/agents/agent.ts'
 import { type Presence, presenceOf } from '../../gateway/agents/presence.ts'
+import { placeOf } from '../../gateway/agents/present.ts'
 import { mayChange } from '../../gateway/agents/writes.ts'
 import type { Caller } from '../../ports.ts'
 import type { Db } from '../../store/db.ts'
@@ -24,8 +25,8 @@ export function createLook({ db, publicUrl }: { db: Db; publicUrl: () => string 
   }
 }
 
-export const placesOf = (agent: Agent, publicUrl: string) => {
-  const url = `${publicUrl}/agents/${agent.name}/`
+export const placesOf = (agent: Pick<Agent, 'name'>, publicUrl: string) => {
+  const url = `${publicUrl}/agents/${placeOf(agent.name)}/`
   return { address: `${agent.name}@${new URL(publicUrl).host}`, url, card: `${url}.well-known/agent-card.json` }
 }
 

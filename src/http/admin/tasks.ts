@@ -3,11 +3,13 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { z } from 'zod'
 import { A2AError } from '../../a2a/errors.ts'
 import { isTerminal, TASK_STATES, type TaskState } from '../../a2a/tasks.ts'
+import { DELIVERY_STATES } from '../../delivery.ts'
 import { overviewFilter, ownerFilter } from '../../gateway/callers/permits.ts'
 import { LIMITS } from '../../limits.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import type { Caller } from '../../ports.ts'
 import { appendAudit } from '../../store/audit.ts'
+import { type Recipient, readRecipients } from '../../store/children.ts'
 import type { Db } from '../../store/db.ts'
 import { readEvents } from '../../store/events.ts'
 import {
@@ -114,8 +116,14 @@ export function taskRoutes(tools: TaskRoutesTools): Face {
   face.get('/v1/tasks/:id/explain', async (context) => context.json(explainTask(await factsFor(context, tools))))
   face.get('/v1/tasks/:id/receipts', async (context) => {
     const facts = await factsFor(context, tools)
-    const items = receiptsOf(facts, await taskTimeline(db, facts.head.tenant, facts.head.id))
-    return context.json({ items, truncated: facts.truncated })
+    const { tenant, id } = facts.head
+    const [timeline, recipients] = await Promise.all([
+      taskTimeline(db, tenant, id),
+      readRecipients(db, tenant, id, LIMITS.channelMembersMax + LIMITS.channelReplayMax),
+    ])
+    const items = receiptsOf(facts, timeline)
+    const told = recipients.length > 0 && { recipients: recipients.map(showRecipient) }
+    return context.json({ items, ...told, truncated: facts.truncated })
   })
   face.get('/v1/tasks/:id/events', (context) => events(context, tools))
   return face
@@ -171,6 +179,17 @@ const showHead = (head: TaskHead, delivery: DeliveryRow | undefined) => ({
   lastSequence: head.lastSeq,
   ...times({ createdAt: head.createdAt, updatedAt: head.statusAt, deadline: head.deadline }),
   ...(delivery && { delivery: shortDelivery(delivery) }),
+})
+
+/** One of those that a post or a delegated task went to; its own task tells the rest. */
+const showRecipient = (row: Recipient) => ({
+  agent: row.member,
+  task: row.childId,
+  state: row.state,
+  ...(row.delivery !== null && { delivery: DELIVERY_STATES[row.delivery] }),
+  attempt: row.attempt,
+  ...present({ outcome: row.outcome, reason: row.reason }),
+  ...times({ at: row.createdAt, updatedAt: row.statusAt }),
 })
 
 const shortDelivery = (row: DeliveryRow) => ({

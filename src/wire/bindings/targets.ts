@@ -20,10 +20,15 @@ const CARDS = ['/.well-known/agent-card.json', '/.well-known/agent.json']
  */
 const ROOT_PATHS = ['/message:send', '/message:stream', '/tasks', '/extendedAgentCard', ...CARDS]
 
-/** Case-folded; '' for what no agent is called. */
+/** What stands before the name of a channel in a path, or in a tenant. */
+const CHANNELS = 'channels/'
+
+/** Case-folded; '' for what no agent is called. A channel, `channels/<name>`, is called `#<name>` inside. */
 export const agentName = (text: string): string => {
-  const name = text.toLowerCase()
-  return AGENT.test(name) ? name : ''
+  const folded = text.toLowerCase()
+  const name = folded.startsWith(CHANNELS) ? folded.slice(CHANNELS.length) : folded
+  if (!AGENT.test(name)) return ''
+  return name === folded ? name : `#${name}`
 }
 
 /** Undefined: not ours. */
@@ -47,7 +52,8 @@ export function locator(publicHost: string, rootAgent: string | undefined): (r: 
 }
 
 function byPath(path: string): { agent: string; path: string } {
-  const slash = path.indexOf('/', PREFIX.length)
+  const ofChannel = path.startsWith(CHANNELS, PREFIX.length)
+  const slash = path.indexOf('/', PREFIX.length + (ofChannel ? CHANNELS.length : 0))
   const text = slash < 0 ? path.slice(PREFIX.length) : path.slice(PREFIX.length, slash)
   const name = decoded(text)
   // What must not be routed stays in the path, where it is refused.

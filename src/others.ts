@@ -1,0 +1,143 @@
+/** Builds what gives its tasks to others: channels, the directory, and the collector that takes their answers home. */
+import { A2AError } from './a2a/errors.ts'
+import { buildOperations, type Outward, type Parties, type Queue } from './assembly.ts'
+import { channelIn } from './gateway/channels/channel.ts'
+import { type Channels, createChannels } from './gateway/channels/channels.ts'
+import { type ChildCancel, type Collector, createCollector } from './gateway/channels/collect.ts'
+import { type PostTools, post } from './gateway/channels/post.ts'
+import { askDirectory, type DirectoryTools } from './gateway/directory/directory.ts'
+import type { Others } from './gateway/operations/tools.ts'
+import type { OpenTools } from './gateway/tasks/open.ts'
+import type { Ground } from './ground.ts'
+import { channelRoutes } from './http/admin/channels.ts'
+import { createAccess, type Face } from './http/face.ts'
+import { leadsHere } from './http/hosts.ts'
+import { LIMITS } from './limits.ts'
+import type { Execute, StreamEntry } from './ports.ts'
+import { derivedKey } from './secrets.ts'
+import { LATEST } from './wire/versions/table.ts'
+
+interface OthersParts {
+  readonly others: Others
+  readonly collector: Collector
+  /** The routes of channels. */
+  readonly faces: readonly Face[]
+  /** They are operations' tools and use the operations: they meet when both are there. */
+  readonly bind: (execute: Execute) => void
+}
+
+function buildOthers(ground: Ground, parties: Parties, queue: Queue, opening: OpenTools): OthersParts {
+  const { agents } = parties
+  const { db, clock, now, loopTools, signals, limits } = ground
+  let run: Execute | undefined
+  const execute: Execute = (name, params, call) => {
+    if (!run) throw new Error('the operations are not there yet')
+    return run(name, params, call)
+  }
+  const { published } = opening
+  const collector = createCollector({
+    ...{ db, clock, now, loopTools, signals, published },
+    cancel: (child) => cancelChild(child, execute, ground.draining.signal),
+  })
+  const posting: PostTools = {
+    ...opening,
+    agentsNamed: (tenant, names) => agents.list({ tenant, names, limit: LIMITS.channelMembersMax }),
+    opened: collector.opened,
+  }
+  const directory: DirectoryTools = { ...opening, agents, publicUrl: ground.url, execute, opened: collector.opened }
+  const channels = createChannels({
+    ...{ db, now, signals, limits, published, open: queue.open, wake: opening.wake },
+    findAgent: agents.find,
+    changed: agents.channelChanged,
+  })
+  return {
+    collector,
+    faces: buildFaces(ground, parties, { channels, posting }),
+    bind(given) {
+      run = given
+    },
+    others: {
+      async admit(operation, call) {
+        const name = channelIn(call.agent) ?? ''
+        const sends = operation === 'SendMessage' || operation === 'SendStreamingMessage'
+        return sends ? channels.admit(name, call.caller) : channels.look(name, call.caller)
+      },
+      open(params, call) {
+        const { kind } = call.known.connector
+        if (kind === 'channel') return post(params, call, posting)
+        return kind === 'directory' ? askDirectory(params, call, directory) : undefined
+      },
+    },
+  }
+}
+
+/** What opening a task takes. */
+function buildOpening(ground: Ground, { egress }: Outward, queue: Queue): OpenTools {
+  const { db, seal, now } = ground
+  const { forwarder, hub, depths, open } = queue
+  return {
+    db,
+    seal,
+    // A webhook at the gateway would make events of events.
+    checkUrl: (address) =>
+      egress.checkUrl(address) ?? (leadsHere(address, ground.url()) ? 'the gateway itself' : undefined),
+    open,
+    handOver: forwarder.handOver,
+    release: forwarder.release,
+    now,
+    wake(tenant, destination, orderingKey) {
+      depths.added(tenant, destination)
+      queue.wake(tenant, destination, orderingKey)
+    },
+    announce: queue.hints.announceBox,
+    published(tenant: string, taskId: string, entries: readonly StreamEntry[], owed: string | null) {
+      hub.publish(tenant, taskId, entries)
+      queue.wakeLanes(owed)
+    },
+  }
+}
+
+/** The operations, and what they give to others: each uses the other, so they are introduced here. */
+export function buildDoors(ground: Ground, outward: Outward, parties: Parties, queue: Queue) {
+  const opening = buildOpening(ground, outward, queue)
+  const { others, collector, faces, bind } = buildOthers(ground, parties, queue, opening)
+  const execute = buildOperations(ground, outward, parties, queue, { opening, others })
+  bind(execute)
+  return { execute, collector, faces }
+}
+
+function buildFaces(
+  { db, url, secrets }: Ground,
+  { authenticate }: Parties,
+  { channels }: { channels: Channels; posting: PostTools },
+): Face[] {
+  const shared = {
+    ...{ db, channels, access: createAccess(authenticate), publicUrl: url },
+    pageKey: derivedKey(secrets.masterKey, 'page tokens'),
+  }
+  return [channelRoutes(shared)]
+}
+
+/** In the name of whose task it is. false: not now. */
+async function cancelChild({ tenant, caller, agent, taskId }: ChildCancel, execute: Execute, signal: AbortSignal) {
+  try {
+    await execute(
+      'CancelTask',
+      { id: taskId },
+      {
+        agent,
+        caller: { tenant, id: caller, kind: 'local', permits: new Set(['cancel']) },
+        version: LATEST.version,
+        binding: 'JSONRPC',
+        extensions: [],
+        signal,
+      },
+    )
+    return true
+  } catch (error) {
+    // It has ended, or its agent will not hear of it, or is gone: that is its own affair.
+    const later = !(error instanceof A2AError) || LATER.has(error.reason)
+    return !later
+  }
+}
+const LATER: ReadonlySet<string> = new Set(['UNAVAILABLE', 'RATE_LIMITED', 'OUTCOME_UNKNOWN', 'AGENT_UNAVAILABLE'])
