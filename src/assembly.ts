@@ -7,6 +7,7 @@ import { createApiKeys, newAgentKey } from './gateway/callers/apiKeys.ts'
 import { createAuthenticate, TOKENS } from './gateway/callers/authenticate.ts'
 import { createQuotas, parseRate } from './gateway/callers/quotas.ts'
 import { createTokenVerifier } from './gateway/callers/tokens.ts'
+import { createUsage, quotaOf } from './gateway/callers/usage.ts'
 import { cardsOf, withChannels } from './gateway/channels/addressable.ts'
 import { createDepths } from './gateway/deliveries/depth.ts'
 import { createDirectoryAgent } from './gateway/directory/directory.ts'
@@ -26,7 +27,7 @@ import type { OpenTools } from './gateway/tasks/open.ts'
 import { createRecord } from './gateway/tasks/record.ts'
 import type { Ground } from './ground.ts'
 import { RESOURCE_METADATA } from './http/wellKnown.ts'
-import { issuersIn, resourceMetadata, waysBy } from './issuers.ts'
+import { issuersIn, quotasIn, resourceMetadata, waysBy } from './issuers.ts'
 import type { Limits } from './limits.ts'
 import { buildMcpAgents } from './mcpAgents.ts'
 import { createEgress } from './platform/egress.ts'
@@ -235,8 +236,9 @@ export function buildOperations(
   queue: Queue,
   { opening, others }: { opening: OpenTools; others: Others },
 ) {
-  const { clock, signals, secrets, config, limits, draining } = ground
+  const { db, clock, signals, secrets, config, limits, draining, loopTools } = ground
   const { forwarder, hub, depths, record } = queue
+  const tenantQuotas = quotasIn(config)
   return createExecute({
     ...opening,
     others,
@@ -260,7 +262,12 @@ export function buildOperations(
       sends: parseRate(config.sendRate),
       others: parseRate(config.requestRate),
       tenantSends: parseRate(config.tenantSendRate),
+      rateOfTenant(tenant) {
+        const own = quotaOf(tenantQuotas, tenant)?.sendRate
+        return own === undefined ? undefined : { rate: parseRate(own) }
+      },
     }),
+    usage: createUsage({ db, clock, quotas: tenantQuotas, onError: (error) => loopTools.onError('usage', error) }),
     draining: draining.signal,
   })
 }

@@ -45,3 +45,16 @@ export interface Credentials {
   /** The agent addressed, if any: an agent with `access: anonymous` takes callers without credentials. */
   readonly agent?: string
 }
+
+/** `off`, or a number a second and, after a slash, how many at once (default: twice the number, at least 1). */
+const RATE_FORM = /^(off|\d{1,7}(\.\d{1,3})?(\/\d{1,7})?)$/
+
+/** undefined: no limit, or not in the form. Nothing is allowed to be never: a rate of 0 is refused by `isRate`. */
+export function parseRate(text: string): Rate | undefined {
+  if (text === 'off' || !isRate(text)) return undefined
+  const [perSecond = 0, burst = Math.max(1, Math.ceil(perSecond * 2))] = text.split('/').map(Number)
+  return { perSecond, burst }
+}
+
+export const isRate = (text: string): boolean =>
+  RATE_FORM.test(text) && (text === 'off' || text.split('/').every((part) => Number(part) > 0))

@@ -193,6 +193,12 @@ export const SETTINGS = {
     z.string().min(1).optional(),
     'whose JWT bearer tokens are taken: a JSON document (or a list) with issuer, audience and what its scopes mean here, or the path of a file that holds it; see SECURITY.md',
   ),
+  tenantQuotas: setting(
+    'WAYPOST_TENANT_QUOTAS',
+    'tenant-quotas',
+    z.string().min(1).optional(),
+    'what tenants may have here: a JSON document by tenant (* for the rest) with sendRate, streams, waiting, bytes, webhooks, or the path of a file that holds it',
+  ),
   egressAllow: setting(
     'WAYPOST_EGRESS_ALLOW',
     'egress-allow',

@@ -1,16 +1,37 @@
-/** Whose tokens this gateway takes, and how its cards and documents say so. */
+/** Whose tokens this gateway takes, how its cards and documents say so, and what tenants may have here. */
 import { readFileSync } from 'node:fs'
 import type { SecurityRequirement, SecurityScheme } from './a2a/security.ts'
 import { type Config, ConfigError } from './config.ts'
 import { type Issuer, parseIssuers, scopesToAsk, tenantOf } from './gateway/callers/issuers.ts'
+import { parseTenantQuotas, quotaOf, type TenantQuotas } from './gateway/callers/usage.ts'
+import type { Ground } from './ground.ts'
+import type { PlacesTools } from './wire/bindings/places.ts'
 
 /** Throws a ConfigError for a file that is not there and a document that says something else. */
 export function issuersIn({ oidcIssuers }: Pick<Config, 'oidcIssuers'>): Issuer[] {
-  if (oidcIssuers === undefined) return []
+  return oidcIssuers === undefined ? [] : read('WAYPOST_OIDC_ISSUERS', oidcIssuers, parseIssuers)
+}
+
+/** By tenant. Throws a ConfigError likewise. */
+export const quotasIn = ({ tenantQuotas }: Pick<Config, 'tenantQuotas'>): TenantQuotas =>
+  tenantQuotas === undefined ? {} : read('WAYPOST_TENANT_QUOTAS', tenantQuotas, parseTenantQuotas)
+
+/** How many streams may be open, in all and of each. */
+export function roomFor({ config, limits, draining }: Pick<Ground, 'config' | 'limits' | 'draining'>): PlacesTools {
+  const quotas = quotasIn(config)
+  return {
+    limits,
+    tenantMax: (tenant) => quotaOf(quotas, tenant)?.streams,
+    draining: () => draining.signal.aborted,
+  }
+}
+
+/** A document, or the file that holds it. */
+function read<T>(setting: string, text: string, parse: (document: string) => T): T {
   try {
-    return parseIssuers(/^\s*[[{]/.test(oidcIssuers) ? oidcIssuers : readFileSync(oidcIssuers, 'utf8'))
+    return parse(/^\s*[[{]/.test(text) ? text : readFileSync(text, 'utf8'))
   } catch (error) {
-    throw new ConfigError([{ setting: 'WAYPOST_OIDC_ISSUERS', problem: (error as Error).message }])
+    throw new ConfigError([{ setting, problem: (error as Error).message }])
   }
 }
 

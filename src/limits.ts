@@ -101,6 +101,8 @@ export const LIMITS = {
   breakerFailures: 5,
   probeFirstMs: 1_000,
   probeLongestMs: 30_000,
+  /** A tenant's bytes are all read to be counted. */
+  tenantBytesEveryMs: 5 * MINUTE_MS,
   queuePerAgentMax: 100_000,
   maxInflight: 16,
   ttlSeconds: 7 * 24 * 3_600,

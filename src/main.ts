@@ -23,6 +23,7 @@ import { inboxRoutes } from './http/inbox.ts'
 import { createLog, type Log } from './http/log.ts'
 import { createMetrics, type Metrics } from './http/metrics.ts'
 import { problem, traceIdOf, writeProblem } from './http/problem.ts'
+import { roomFor } from './issuers.ts'
 import type { Limits } from './limits.ts'
 import { buildGrpc } from './listeners.ts'
 import { buildDoors } from './others.ts'
@@ -68,7 +69,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   ground.bind(port)
   const metrics = createMetrics({ signals: ground.signals, db: ground.db, version: VERSION, node: process.version })
   const { execute, collector, faces } = buildDoors(ground, outward, parties, queue)
-  const places = createPlaces({ limits: ground.limits, draining: () => ground.draining.signal.aborted })
+  const places = createPlaces(roomFor(ground))
   const mcp = buildMcp(ground, parties, queue, execute)
   const spoken = { execute, places, mounts: [mcp.face, ...faces] }
   server.on('request', buildInward(ground, outward, parties, queue, metrics, spoken))

@@ -9,7 +9,7 @@ import type { Caller } from './caller.ts'
 import type { AttemptFacts, UnknownCode, Verdict } from './delivery.ts'
 
 export type { Authenticate, Caller, Credentials, Permit, Rate } from './caller.ts'
-export { DEFAULT_TENANT, isAdmin } from './caller.ts'
+export { DEFAULT_TENANT, isAdmin, isRate, parseRate } from './caller.ts'
 
 export type Binding = 'JSONRPC' | 'HTTP+JSON' | 'GRPC'
 

@@ -40,6 +40,7 @@ export const REASONS = {
   NOT_ACCEPTABLE: ours({ jsonRpc: -32000, http: 406, grpc: 'INVALID_ARGUMENT', jsonRpcHttp: 406 }),
   RATE_LIMITED: ours({ jsonRpc: -32000, http: 429, grpc: 'RESOURCE_EXHAUSTED', jsonRpcHttp: 429 }),
   QUEUE_FULL: ours({ jsonRpc: -32000, http: 429, grpc: 'RESOURCE_EXHAUSTED', jsonRpcHttp: 429 }),
+  STORAGE_FULL: ours({ jsonRpc: -32000, http: 429, grpc: 'RESOURCE_EXHAUSTED', jsonRpcHttp: 429 }),
   CONFIG_LIMIT: ours({ jsonRpc: -32000, http: 429, grpc: 'RESOURCE_EXHAUSTED', jsonRpcHttp: 429 }),
   CONFLICT: ours({ jsonRpc: -32000, http: 409, grpc: 'ABORTED', jsonRpcHttp: 409 }),
   UNAVAILABLE: ours({ jsonRpc: -32603, http: 503, grpc: 'UNAVAILABLE', jsonRpcHttp: 503 }),

@@ -87,10 +87,16 @@ export const ASKING = {
     'waypost card get -a @echo',
   ),
   WAYPOST_ERR_RATE_LIMITED: page(
-    'more requests than this caller, key or tenant may make, too many open streams, or too many failed sign-ins',
+    'more requests than this caller, key, tenant or agent may make or take, too many open streams, or too many failed sign-ins',
     'the request was not taken, nothing is stored',
     'wait as long as Retry-After says; an operator can give a key a rate of its own, or change WAYPOST_SEND_RATE',
     'waypost key create NAME --rate 50/200',
+  ),
+  WAYPOST_ERR_STORAGE_FULL: page(
+    'this tenant has stored as many bytes of messages and results as it may',
+    'the message was not taken, nothing is stored',
+    'ask the operator for more room (WAYPOST_TENANT_QUOTAS), or wait until old tasks are gone',
+    'waypost task list',
   ),
   WAYPOST_ERR_CONFLICT: page(
     'it exists already and is not yours, or it changed meanwhile',

@@ -86,6 +86,12 @@ export const RUNNING = {
     'make one and give it to every replica',
     'export WAYPOST_MASTER_KEY=$(openssl rand -base64 32)',
   ),
+  WAYPOST_ERR_ISSUER: page(
+    'the keys of an issuer of WAYPOST_OIDC_ISSUERS cannot be read, so that nobody can say whether its tokens are good',
+    'its callers are refused with 503; keys of the gateway work as ever',
+    'is its address right, and may it be reached (WAYPOST_EGRESS_ALLOW)? the log says why',
+    'waypost doctor',
+  ),
   WAYPOST_ERR_SEAL: page(
     'a stored credential cannot be opened with this master key',
     'calls that need this credential fail; everything else goes on',

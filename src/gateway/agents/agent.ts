@@ -1,7 +1,7 @@
 /** What the gateway knows of an agent: the registered document, its policy with every default filled in, the upstream's card. */
 import type { AgentCard } from '../../a2a/agentCard.ts'
 import { LIMITS } from '../../limits.ts'
-import { DEFAULT_TENANT } from '../../ports.ts'
+import { DEFAULT_TENANT, parseRate, type Rate } from '../../ports.ts'
 import type { AgentRow, CardProblemRow } from '../../store/agents.ts'
 import { changedText, type Identity, type Pending } from './identity.ts'
 import type { Connector, Registration } from './registration.ts'
@@ -19,6 +19,8 @@ export interface AgentPolicy {
   readonly backoff: { readonly firstMs: number; readonly longestMs: number }
   readonly visibility: 'public' | 'private'
   readonly access: 'keys' | 'anonymous'
+  /** Messages a second, and how many at once; absent: any number. */
+  readonly rate?: Rate
 }
 
 export interface Agent {
@@ -83,6 +85,7 @@ export function policyOf(registration: Registration, tenant: string = DEFAULT_TE
     access = 'keys',
   } = registration
   const { leaseSeconds = 60, ttlSeconds = LIMITS.ttlSeconds } = registration
+  const rate = registration.rate === undefined ? undefined : parseRate(registration.rate)
   const fallback = DEFAULTS[connector.kind]
   return {
     redelivery: registration.redelivery ?? fallback.redelivery,
@@ -95,6 +98,7 @@ export function policyOf(registration: Registration, tenant: string = DEFAULT_TE
     backoff: registration.backoff ?? { firstMs: LIMITS.backoffFirstMs, longestMs: LIMITS.backoffLongestMs },
     visibility,
     access,
+    ...(rate !== undefined && { rate }),
   }
 }
 

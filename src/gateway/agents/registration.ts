@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { AgentExtension, AgentSkill } from '../../a2a/agentCard.ts'
 import { A2AError, type FieldViolation } from '../../a2a/errors.ts'
 import { LIMITS } from '../../limits.ts'
+import { isRate } from '../../ports.ts'
 import { Signatures } from './signatures.ts'
 
 /** Case-folded before it is checked; ASCII only, so that no name can look like another (SR-45). */
@@ -141,6 +142,10 @@ export const Registration = z.strictObject({
   credentials: Credentials.optional(),
   visibility: z.enum(['public', 'private']).optional(),
   access: z.enum(['keys', 'anonymous']).optional(),
+  rate: z
+    .string()
+    .refine(isRate, { error: 'a number a second and, after a slash, how many at once (50/200), or off' })
+    .optional(),
   signatures: Signatures.optional(),
 })
 /** What is kept: the document without its credentials. */

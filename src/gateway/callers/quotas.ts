@@ -6,28 +6,19 @@ import { LIMITS } from '../../limits.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Caller, Rate } from '../../ports.ts'
 
-/** `off`, or a number a second and, after a slash, how many at once (default: twice the number, at least 1). */
-export const RATE_FORM = /^(off|\d{1,7}(\.\d{1,3})?(\/\d{1,7})?)$/
-
-/** undefined: no limit, or not in the form. Nothing is allowed to be never: a rate of 0 is refused by `isRate`. */
-export function parseRate(text: string): Rate | undefined {
-  if (text === 'off' || !isRate(text)) return undefined
-  const [perSecond = 0, burst = Math.max(1, Math.ceil(perSecond * 2))] = text.split('/').map(Number)
-  return { perSecond, burst }
-}
-
-export const isRate = (text: string): boolean =>
-  RATE_FORM.test(text) && (text === 'off' || text.split('/').every((part) => Number(part) > 0))
+export { isRate, parseRate } from '../../ports.ts'
 
 /** Whose quota is used up, and when there is room again: whole seconds, at least 1. */
 export interface QuotaRefusal {
-  readonly scope: 'caller' | 'key' | 'tenant'
+  readonly scope: 'caller' | 'key' | 'tenant' | 'agent'
   readonly retryAfterSeconds: number
 }
 
 export interface Quotas {
   /** Takes one from what the caller has left; the refusal, if nothing is left, takes nothing. */
   take(caller: Caller, kind: 'send' | 'other'): QuotaRefusal | undefined
+  /** The same for the messages that one agent takes, whoever sends them. */
+  takeAgent(agent: { readonly name: string }, rate: Rate): QuotaRefusal | undefined
 }
 
 export interface QuotasTools {
@@ -38,14 +29,21 @@ export interface QuotasTools {
   readonly others: Rate | undefined
   /** Messages of all callers of a tenant. */
   readonly tenantSends: Rate | undefined
+  /** For tenants with another rate than that; undefined: it has none of its own. */
+  readonly rateOfTenant?: (tenant: string) => { readonly rate: Rate | undefined } | undefined
   /** Callers that are kept count of, for each of the three. */
   readonly bucketsMax?: number
 }
 
-export function createQuotas({ clock, sends, others, tenantSends, bucketsMax }: QuotasTools): Quotas {
+export function createQuotas({ clock, sends, others, tenantSends, rateOfTenant, bucketsMax }: QuotasTools): Quotas {
   const perCaller = { send: createBucketsByTenant(bucketsMax), other: createBucketsByTenant(bucketsMax) }
   const perKey = createBuckets(bucketsMax)
   const perTenant = createBuckets(bucketsMax)
+  const perAgent = createBuckets(bucketsMax)
+  const tenantRate = ({ tenant }: Caller) => {
+    const own = rateOfTenant?.(tenant)
+    return own ? own.rate : tenantSends
+  }
 
   function takeOwn(caller: Caller, kind: 'send' | 'other', now: number): QuotaRefusal | undefined {
     const rate = kind === 'send' ? sends : others
@@ -67,13 +65,18 @@ export function createQuotas({ clock, sends, others, tenantSends, bucketsMax }: 
         const wait = perKey.take(sendRate.key, sendRate.rate, now)
         if (wait > 0) return refusal('key', wait)
       }
-      if (kind !== 'send' || tenantSends === undefined) return undefined
-      const wait = perTenant.take(caller.tenant, tenantSends, now)
+      const shared = kind === 'send' ? tenantRate(caller) : undefined
+      if (shared === undefined) return undefined
+      const wait = perTenant.take(caller.tenant, shared, now)
       if (wait === 0) return undefined
       // It has not been served: what it had of its own is its own again.
       if (own) perKey.giveBack(sendRate.key)
       else perCaller.send(caller.tenant).giveBack(caller.id)
       return refusal('tenant', wait)
+    },
+    takeAgent({ name }, rate) {
+      const wait = perAgent.take(name, rate, clock.elapsed())
+      return wait === 0 ? undefined : refusal('agent', wait)
     },
   }
 }

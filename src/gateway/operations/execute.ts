@@ -4,10 +4,11 @@
  */
 import { A2AError } from '../../a2a/errors.ts'
 import type { OperationName, Params } from '../../a2a/operations.ts'
-import type { Call, Caller, Execute, Permit, Reply } from '../../ports.ts'
+import type { Call, Execute, Permit, Reply } from '../../ports.ts'
 import { isRetryable, StoreError } from '../../store/db.ts'
 import type { Agent } from '../agents/agent.ts'
 import { authorize } from '../callers/permits.ts'
+import { admit, spend } from './admit.ts'
 import { cancelTask } from './cancelTask.ts'
 import { getExtendedAgentCard } from './extendedAgentCard.ts'
 import { getTask } from './getTask.ts'
@@ -46,26 +47,12 @@ export function createExecute(tools: OperationTools): Execute {
       const known = await tools.agents.find(call.caller.tenant, call.agent)
       if (!known) throw new A2AError('AGENT_NOT_FOUND', `no agent named "${call.agent.slice(0, 64)}"`)
       if (call.agent.startsWith('#')) await tools.others.admit(name, call)
+      admit(name, params, call.caller, known, tools)
       return await run(params as never, withAgent(call, known), tools)
     } catch (error) {
       throw fromStore(error, name)
     }
   }
-}
-
-/** Throws RATE_LIMITED for a caller that asks more often than it may: before anything is looked up or stored. */
-function spend(name: OperationName, caller: Caller, { quotas, signals }: OperationTools): void {
-  const sends = name === 'SendMessage' || name === 'SendStreamingMessage'
-  const refused = quotas.take(caller, sends ? 'send' : 'other')
-  if (refused === undefined) return
-  const { scope, retryAfterSeconds } = refused
-  signals.emit('quota.refused', { tenant: caller.tenant, caller: caller.id, scope, operation: name })
-  throw new A2AError('RATE_LIMITED', QUOTA_WORDS[scope], { retryAfterSeconds })
-}
-const QUOTA_WORDS = {
-  caller: 'this caller asks more often than it may',
-  key: 'this key sends more often than it may',
-  tenant: 'more messages are being sent here than may be',
 }
 
 /** Onto the call itself: a copy would read `signal`, which is made only if somebody asks for it; inheriting costs 2 KB. */

@@ -7,6 +7,7 @@ import type { Agent } from '../agents/agent.ts'
 import type { PresentExtended } from '../agents/present.ts'
 import type { Agents } from '../agents/registry.ts'
 import type { Quotas } from '../callers/quotas.ts'
+import type { Usage } from '../callers/usage.ts'
 import type { Hub } from '../tasks/hub.ts'
 import type { Handed, OpenedTask, OpenTools } from '../tasks/open.ts'
 import type { Record } from '../tasks/record.ts'
@@ -44,6 +45,7 @@ export interface OperationTools extends OpenTools {
   /** Signs page tokens; the same on every replica. */
   readonly pageKey: Buffer
   readonly quotas: Quotas
+  readonly usage: Usage
   readonly blockMs: number
   readonly pushConfigsMax: number
   readonly queuePerAgentMax: number

@@ -13,20 +13,31 @@ export interface StreamPlaces {
 
 export interface PlacesTools {
   readonly limits: Pick<Limits, 'streamsMax' | 'streamsPerCallerMax' | 'streamsPerTaskMax'>
+  /** How many the callers of a tenant may have together; undefined: as many as there may be in all. */
+  readonly tenantMax?: (tenant: string) => number | undefined
   readonly draining: () => boolean
 }
 
-export function createPlaces({ limits, draining }: PlacesTools): StreamPlaces {
-  const counts = { all: 0, callers: new Map<string, number>(), tasks: new Map<string, number>() }
+export function createPlaces({ limits, tenantMax, draining }: PlacesTools): StreamPlaces {
+  const counts = {
+    all: 0,
+    tenants: new Map<string, number>(),
+    callers: new Map<string, number>(),
+    tasks: new Map<string, number>(),
+  }
   return {
     admit(caller, task) {
       if (draining()) throw new A2AError('UNAVAILABLE', 'this server is stopping, ask again')
       const key = `${caller.tenant}\n${caller.id}`
       refuseBeyond(counts.all, limits.streamsMax, 'streams are open')
+      const shared = tenantMax?.(caller.tenant)
+      if (shared !== undefined)
+        refuseBeyond(counts.tenants.get(caller.tenant) ?? 0, shared, 'streams are open for this tenant')
       refuseBeyond(counts.callers.get(key) ?? 0, limits.streamsPerCallerMax, 'streams are open for this caller')
       if (task) refuseBeyond(counts.tasks.get(task) ?? 0, limits.streamsPerTaskMax, 'streams are open on this task')
       const change = (by: number) => {
         counts.all += by
+        count(counts.tenants, caller.tenant, by)
         count(counts.callers, key, by)
         if (task) count(counts.tasks, task, by)
       }
