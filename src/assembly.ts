@@ -1,6 +1,7 @@
 /** Builds the parts and introduces them to each other. With `main.ts`, which starts and stops them, the only file that knows them all. What they stand on is laid in `ground.ts`. */
 import { hostname } from 'node:os'
 import { grpcAddress } from './config.ts'
+import { createContacts } from './gateway/agents/contacts.ts'
 import { createPresentCard, createPresentExtended, waysIn } from './gateway/agents/present.ts'
 import { type Agents, createAgents } from './gateway/agents/registry.ts'
 import { createApiKeys, newAgentKey } from './gateway/callers/apiKeys.ts'
@@ -10,6 +11,7 @@ import { createTokenVerifier } from './gateway/callers/tokens.ts'
 import { createUsage, quotaOf } from './gateway/callers/usage.ts'
 import { cardsOf, withChannels } from './gateway/channels/addressable.ts'
 import { createDepths } from './gateway/deliveries/depth.ts'
+import { createRoom } from './gateway/deliveries/room.ts'
 import { createDirectoryAgent } from './gateway/directory/directory.ts'
 import { createForwarder, type Forwarder } from './gateway/forwarder/forwarder.ts'
 import { replay } from './gateway/forwarder/replay.ts'
@@ -123,7 +125,8 @@ export function buildParties(
     return answers
   }
   const metadataOf = (resource: string) => resourceMetadata(issuers, resource)
-  return { agents, presentCard, presentExtended, authenticate, keys, refreshIssuers, metadataOf }
+  const contacts = createContacts({ db, clock })
+  return { agents, contacts, presentCard, presentExtended, authenticate, keys, refreshIssuers, metadataOf }
 }
 export type Parties = ReturnType<typeof buildParties>
 
@@ -158,7 +161,7 @@ function wakeOwed(
 }
 
 /** The half that remembers and decides: tasks, their followers, and what carries them. */
-export async function buildQueue(ground: Ground, outward: Outward, { agents }: Parties) {
+export async function buildQueue(ground: Ground, outward: Outward, { agents, contacts }: Parties) {
   const { db, clock, now, signals, loopTools, limits, seal, overrides } = ground
   const replica = await joinAsReplica({ db, clock, loopTools, name: `${hostname()}:${process.pid}` })
   const hints = createHints({ db, clock, replica: replica.id, hasOthers: replica.hasOthers })
@@ -203,6 +206,7 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents }: P
   const mailbox = createMailbox({
     ...ground,
     findAgent: agents.find,
+    contacts,
     record,
     announce: hints.announceBox,
     shared: createSharedLanes(agents.sharedLanes),
@@ -232,7 +236,7 @@ export type Queue = Awaited<ReturnType<typeof buildQueue>>
 export function buildOperations(
   ground: Ground,
   { peer, mcp }: Outward,
-  { agents, presentCard, presentExtended }: Parties,
+  { agents, contacts, presentCard, presentExtended }: Parties,
   queue: Queue,
   { opening, others }: { opening: OpenTools; others: Others },
 ) {
@@ -242,6 +246,8 @@ export function buildOperations(
   return createExecute({
     ...opening,
     others,
+    contacts,
+    room: createRoom({ db: ground.db, clock, limits }),
     clock,
     agents,
     hub,

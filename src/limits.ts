@@ -123,6 +123,11 @@ export const LIMITS = {
   leaseCallsPerSecond: 1_000,
   /** Every so many-th delivery is taken by age, so that what is not urgent is taken at all. */
   oldestEvery: 8,
+  /** What waits in one mailbox: messages and bytes in all, and messages of one sender (administrators are not counted). */
+  mailboxMessagesMax: 10_000,
+  mailboxBytesMax: 256 * MiB,
+  mailboxPerSenderMax: 500,
+  contactsMax: 1_000,
   /** How long a result waits in its sender's mailbox. The task keeps it anyway. */
   resultSeconds: 30 * 24 * 3_600,
   checkpointBytesMax: 64 * KiB,

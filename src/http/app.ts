@@ -5,6 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { A2AError } from '../a2a/errors.ts'
+import type { Contacts } from '../gateway/agents/contacts.ts'
 import type { Agents } from '../gateway/agents/registry.ts'
 import type { ApiKeys } from '../gateway/callers/apiKeys.ts'
 import { denied } from '../gateway/callers/permits.ts'
@@ -36,6 +37,7 @@ export interface FaceTools {
   readonly clock: Clock
   readonly signals: HappeningSignals
   readonly agents: Agents
+  readonly contacts: Contacts
   readonly keys: ApiKeys
   readonly authenticate: Authenticate
   readonly presentCard: PresentCard

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { A2AError } from '../a2a/errors.ts'
 import type { StreamResponse } from '../a2a/events.ts'
-import { mailKind, mailKindOf, QUIET } from '../delivery.ts'
+import { HELD, mailKind, mailKindOf, QUIET } from '../delivery.ts'
 import { type Agent, destinationOf } from '../gateway/agents/agent.ts'
 import { authorize } from '../gateway/callers/permits.ts'
 import type { Mailbox } from '../gateway/mailbox/mailbox.ts'
@@ -15,6 +15,7 @@ import type { Limits } from '../limits.ts'
 import type { Caller } from '../ports.ts'
 import type { InboxCursor, InboxRow } from '../store/inbox.ts'
 import { stateOf } from '../store/tasks.ts'
+import { contactRoutes } from './contacts.ts'
 import { type Access, checked, type Face, type FaceContext, iso, jsonBody, newFace, pageOf, times } from './face.ts'
 import { streamHints } from './inboxEvents.ts'
 import { filterOf, LIST, leaseForm, WAIT } from './inboxForms.ts'
@@ -78,6 +79,7 @@ export function inboxRoutes(tools: InboxTools): Face {
       destination,
       ...filter,
       state: state === 'leased' ? 1 : 0,
+      held: state === 'held',
       after: page.after,
       limit: page.fetch,
     })
@@ -111,6 +113,7 @@ export function inboxRoutes(tools: InboxTools): Face {
   })
 
   face.route('/', leaseRoutes({ mailbox, limits, who }))
+  face.route('/', contactRoutes({ ...tools, who }))
   return face
 }
 
@@ -189,13 +192,13 @@ export function showMail(row: InboxRow) {
   const { from, message, skillFrom } = mailIn(row)
   return {
     delivery: row.id,
-    state: row.state === 1 ? 'leased' : 'waiting',
+    state: row.state === 1 ? 'leased' : row.priority >= HELD ? 'held' : 'waiting',
     attempt: row.attempt,
     text: textOf(message.parts),
     from,
     kind: mailKindOf(row.mailKind),
     labels: row.labels ?? [],
-    priority: LEVELS[row.priority] ?? 'low',
+    priority: LEVELS[row.priority >= HELD ? row.priority - HELD : row.priority] ?? 'low',
     ...skillOf(message, skillFrom),
     deadline: row.deadline === null ? null : iso(row.deadline),
     ...times({ createdAt: row.createdAt, dueAt: row.dueAt, expiresAt: row.expiresAt, leasedUntil: row.leasedUntil }),

@@ -21,7 +21,7 @@ const FILTERS = {
 const kind = z.enum(MAIL_KINDS)
 const flag = z.enum(['', 'true', 'false', '1', '0']).transform((value) => value !== 'false' && value !== '0')
 export const LIST = z.strictObject({
-  state: z.enum(['waiting', 'leased']).optional(),
+  state: z.enum(['waiting', 'leased', 'held']).optional(),
   ...FILTERS,
   kind: z
     .string()

@@ -52,7 +52,8 @@ export interface Collected extends Leased {
 export const skillNeedle = (skill: string | null): string | null =>
   skill === null ? null : `"skill":${JSON.stringify(skill)}`
 
-const COLLECTED = `${LEASED}, priority, coalesce(mail_kind, 0)::int as "mailKind", to_jsonb(labels) as labels, (extract(epoch from leased_until) * 1000)::float8 as "leasedUntil", checkpoint, reason,
+/** What is returned of a delivery that was taken. */
+export const COLLECTED = `${LEASED}, priority, coalesce(mail_kind, 0)::int as "mailKind", to_jsonb(labels) as labels, (extract(epoch from leased_until) * 1000)::float8 as "leasedUntil", checkpoint, reason,
   coalesce((select t.cancel_at is not null from tasks t where t.tenant = deliveries.tenant and t.id = deliveries.task_id), false) and kind <> 'result' as "cancelWanted"`
 
 // As a claim, with the filters of a poll.

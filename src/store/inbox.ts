@@ -1,5 +1,5 @@
 /** Looking at mailboxes without taking anything: for lists, for those who wait, for hints. Reads, each bounded; and who was seen. */
-import { QUIET } from '../delivery.ts'
+import { HELD, QUIET } from '../delivery.ts'
 import { arrayLiteral, columns } from './arrays.ts'
 import { skillNeedle } from './collect.ts'
 import type { Db, Statement } from './db.ts'
@@ -114,6 +114,8 @@ export interface InboxQuery extends Mailbox {
   readonly kinds: readonly number[] | null
   readonly label: string | null
   readonly skill: string | null
+  /** Only what waits for a consent; false: only what does not. */
+  readonly held: boolean
   readonly after: InboxCursor | undefined
   readonly limit: number
 }
@@ -152,7 +154,7 @@ const LIST: Statement = {
   t.context_id as "contextId", t.caller, t.agent, (extract(epoch from t.deadline) * 1000)::float8 as deadline, e.body, e.history, e.request
 from deliveries d join tasks t on t.tenant = d.tenant and t.id = d.task_id
 join task_events e on e.tenant = d.tenant and e.task_id = d.task_id and e.seq = d.seq
-where d.tenant = $1 and d.destination = $2 and d.state = $3::smallint and d.priority <= $4::smallint
+where d.tenant = $1 and d.destination = $2 and d.state = $3::smallint and case when $14::boolean then d.priority >= ${HELD} else d.priority <= $4::smallint end
   and ($5::text is null or t.context_id = $5) and ($6::text is null or $6 = case d.kind when 'result' then 'agent:' || t.agent else t.caller end)
   and ($7::int is null or (d.priority, d.due_at, d.id) > ($7::smallint, to_timestamp($8::float8 / 1000), $9::uuid))
   and ($11::smallint[] is null or coalesce(d.mail_kind, 0) = any($11::smallint[])) and ($12::text is null or $12 = any(d.labels))
@@ -176,6 +178,7 @@ export const listInbox = (db: Db, q: InboxQuery): Promise<InboxRow[]> =>
     q.kinds === null ? null : arrayLiteral(q.kinds),
     q.label,
     skillNeedle(q.skill),
+    q.held,
   ])
 
 const TASK_BYTES: Statement = {

@@ -53,6 +53,7 @@ export interface DeliveryView {
   readonly taskId: string
   readonly state: number
   readonly attempt: number
+  readonly priority: number
   readonly dueAt: number
   readonly expiresAt: number | null
   readonly reason: string | null
@@ -70,7 +71,7 @@ export interface DeliveryView {
 const VIEW: Statement = {
   name: 'deliveries.view',
   write: false,
-  text: `select d.task_id::text as "taskId", d.state, d.attempt, (extract(epoch from d.due_at) * 1000)::float8 as "dueAt",
+  text: `select d.task_id::text as "taskId", d.state, d.attempt, d.priority, (extract(epoch from d.due_at) * 1000)::float8 as "dueAt",
   (extract(epoch from d.expires_at) * 1000)::float8 as "expiresAt", d.reason,
   case when d.state = 0 then (select count(*)::int from (select 1 from deliveries b where b.tenant = d.tenant and b.destination = d.destination
     and b.state = 0 and b.priority = d.priority and (b.due_at, b.id) < (d.due_at, d.id) limit 1000) x) else 0 end as ahead,

@@ -1,13 +1,21 @@
 import { expect, test } from 'vitest'
 import { aCollector } from '../support/collector.ts'
 import { aWorld } from '../support/world.ts'
+import { mailboxConsentSuite } from './mailboxConsentSuite.ts'
 import { mailboxFateSuite } from './mailboxFateSuite.ts'
 import { mailboxHomeSuite } from './mailboxHomeSuite.ts'
 import { mailboxKindsSuite } from './mailboxKindsSuite.ts'
 import { mailboxSuite } from './mailboxSuite.ts'
 import { mailboxTalkSuite } from './mailboxTalkSuite.ts'
 
-for (const suite of [mailboxSuite, mailboxFateSuite, mailboxTalkSuite, mailboxKindsSuite, mailboxHomeSuite])
+for (const suite of [
+  mailboxSuite,
+  mailboxFateSuite,
+  mailboxTalkSuite,
+  mailboxKindsSuite,
+  mailboxHomeSuite,
+  mailboxConsentSuite,
+])
   suite('the embedded database', async () => ({ close: async () => {} }))
 
 test('a lease outlives the gateway: its holder settles with the next one', async () => {

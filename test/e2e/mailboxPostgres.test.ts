@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { aCollector } from '../support/collector.ts'
 import { openServer } from '../support/databases.ts'
 import { aWorld, type World } from '../support/world.ts'
+import { mailboxConsentSuite } from './mailboxConsentSuite.ts'
 import { mailboxFateSuite } from './mailboxFateSuite.ts'
 import { mailboxHomeSuite } from './mailboxHomeSuite.ts'
 import { mailboxKindsSuite } from './mailboxKindsSuite.ts'
@@ -14,7 +15,14 @@ beforeAll(async () => {
 })
 afterAll(() => server?.stop())
 
-for (const suite of [mailboxSuite, mailboxFateSuite, mailboxTalkSuite, mailboxKindsSuite, mailboxHomeSuite])
+for (const suite of [
+  mailboxSuite,
+  mailboxFateSuite,
+  mailboxTalkSuite,
+  mailboxKindsSuite,
+  mailboxHomeSuite,
+  mailboxConsentSuite,
+])
   suite('PostgreSQL', async () => ({ databaseUrl: await server.create(), close: async () => {} }))
 
 test('two gateways are one mailbox: sent here, taken there at once, settled here', async () => {

@@ -39,7 +39,13 @@ export function aMailboxWorld(open: OpenDatabase, prefix: string): MailboxWorld 
     world = await aWorld({
       ...(database.databaseUrl && { databaseUrl: database.databaseUrl }),
       env: { WAYPOST_BLOCK_SECONDS: '20' },
-      limits: { leaseSecondsMin: 1, cancelGraceMs: 600 },
+      limits: {
+        leaseSecondsMin: 1,
+        cancelGraceMs: 600,
+        mailboxPerSenderMax: 8,
+        mailboxMessagesMax: 130,
+        queueCountEveryMs: 200,
+      },
     })
   })
   afterAll(async () => {

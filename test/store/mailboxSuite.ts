@@ -219,6 +219,7 @@ export function mailboxStoreSuite(driver: string, open: () => Promise<{ db: Db; 
         ...box,
         state: 0 as const,
         level: 3,
+        held: false,
         kinds: null,
         label: null,
         skill: null,

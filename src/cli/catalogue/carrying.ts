@@ -50,6 +50,24 @@ export const CARRYING = {
     'send later (Retry-After says when), or find out why it does not drain',
     'waypost agent show <name>',
   ),
+  WAYPOST_ERR_MAILBOX_FULL: page(
+    'too much waits in the mailbox of this agent',
+    'the message was not accepted; what was accepted before is safe',
+    'send later (Retry-After says when), or find out why nobody collects',
+    'waypost agent show <name>',
+  ),
+  WAYPOST_ERR_SENDER_QUOTA: page(
+    'too many messages of yours wait in the mailbox of this agent',
+    'the message was not accepted; what was accepted before is safe',
+    'send later (Retry-After says when)',
+    'waypost agent show <name>',
+  ),
+  WAYPOST_ERR_NOT_ALLOWED: page(
+    'the mailbox does not take this from you',
+    'nothing was stored, or what waited was rejected with this reason',
+    'ask its owner to accept you as a contact',
+    'waypost contact accept <caller> --agent <name>',
+  ),
   WAYPOST_ERR_TASK_EXPIRED: page(
     'the message waited longer than its time to live, or past its deadline',
     'the task is FAILED with this reason',

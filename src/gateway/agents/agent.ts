@@ -21,6 +21,8 @@ export interface AgentPolicy {
   readonly access: 'keys' | 'anonymous'
   /** Messages a second, and how many at once; absent: any number. */
   readonly rate?: Rate
+  /** Of a mailbox: from whom it takes messages. */
+  readonly policy: 'open' | 'contacts' | 'approval' | 'closed'
 }
 
 export interface Agent {
@@ -83,6 +85,7 @@ export function policyOf(registration: Registration, tenant: string = DEFAULT_TE
     // Who shares a gateway with others shows himself to them only if he says so.
     visibility = tenant === DEFAULT_TENANT ? 'public' : 'private',
     access = 'keys',
+    policy = 'open',
   } = registration
   const { leaseSeconds = 60, ttlSeconds = LIMITS.ttlSeconds } = registration
   const rate = registration.rate === undefined ? undefined : parseRate(registration.rate)
@@ -99,6 +102,7 @@ export function policyOf(registration: Registration, tenant: string = DEFAULT_TE
     visibility,
     access,
     ...(rate !== undefined && { rate }),
+    policy,
   }
 }
 

@@ -146,6 +146,7 @@ export const Registration = z.strictObject({
     .string()
     .refine(isRate, { error: 'a number a second and, after a slash, how many at once (50/200), or off' })
     .optional(),
+  policy: z.enum(['open', 'contacts', 'approval', 'closed']).optional(),
   signatures: Signatures.optional(),
 })
 /** What is kept: the document without its credentials. */

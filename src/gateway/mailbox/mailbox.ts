@@ -17,6 +17,7 @@ import {
 import type { LostLease } from '../../store/recovery.ts'
 import type { Agent } from '../agents/agent.ts'
 import { gatewayStatus } from '../tasks/facts.ts'
+import { type Consent, createConsent } from './consent.ts'
 import { createHints, type HintSink, type Hints } from './hints.ts'
 import { createTake, type LeaseRequest, takeBack } from './lease.ts'
 import { type Offer, offer } from './offer.ts'
@@ -27,7 +28,7 @@ import { laneAgent } from './shared.ts'
 import { leaseKey, type MailboxTools, type VerbTools } from './tools.ts'
 import type { Settled, Verdict } from './verdict.ts'
 
-export interface Mailbox extends Service {
+export interface Mailbox extends Service, Consent {
   /**
    * Work for this agent; empty: nothing came within `waitMs`. Nothing is leased for a client that has gone.
    * `reclaim`: first what the same worker held before it restarted. Rejects with RATE_LIMITED.
@@ -86,6 +87,7 @@ export function createMailbox(tools: MailboxTools): Mailbox {
   }
 
   return {
+    ...createConsent(verbTools),
     name: 'mailbox',
     start: () => wheel.start(),
     async stop() {

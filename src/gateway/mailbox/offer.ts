@@ -92,6 +92,12 @@ async function offerOne(leasing: Leasing, tools: MailboxTools): Promise<Offer | 
     return result && { ...show(leasing, leasing.log, result.message), ...result, skill: null }
   }
   if (isTerminal(stateOf(load.state))) return end(leasing, tools, {})
+  if (!reclaimed && !(await mayStill(leasing, tools)))
+    return end(leasing, tools, {
+      state: 'TASK_STATE_REJECTED',
+      code: 'NOT_ALLOWED',
+      text: 'not taken from this sender',
+    })
   if (one.cancelWanted && !reclaimed)
     return end(leasing, tools, { state: 'TASK_STATE_CANCELED', code: 'CANCELED', text: 'canceled by its caller' })
   if (one.attempt > maxAttempts) {
@@ -110,6 +116,12 @@ async function offerOne(leasing: Leasing, tools: MailboxTools): Promise<Offer | 
     history: null,
   }))
   return show(leasing, [...leasing.log, ...added])
+}
+
+/** Its sender's right, looked at once more. */
+function mayStill({ one, load, log, agent }: Leasing, { contacts }: MailboxTools): Promise<boolean> {
+  const allowedAs = () => ownMetadata((foldLog(log) as Task | undefined)?.metadata).allowedAs
+  return contacts.mayStill(agent, load.caller, mailKindOf(one.mailKind), allowedAs)
 }
 
 const changeOf = ({ one, load, agent }: Leasing): Omit<TaskRecord, 'events'> => ({
@@ -147,7 +159,7 @@ function begin({ one, load, log, agent }: Leasing, at: Date): TaskEvent[] {
 }
 
 interface Ending {
-  readonly state?: 'TASK_STATE_CANCELED' | 'TASK_STATE_FAILED'
+  readonly state?: 'TASK_STATE_CANCELED' | 'TASK_STATE_FAILED' | 'TASK_STATE_REJECTED'
   readonly code?: string
   readonly text?: string
 }

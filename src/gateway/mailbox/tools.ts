@@ -7,6 +7,7 @@ import type { LoopTools } from '../../platform/service.ts'
 import type { Db } from '../../store/db.ts'
 import type { LeaseKey } from '../../store/mailbox.ts'
 import type { Agent } from '../agents/agent.ts'
+import type { Contacts } from '../agents/contacts.ts'
 import type { Record } from '../tasks/record.ts'
 import { CHANNEL_LANE, type SharedLanes } from './shared.ts'
 
@@ -21,6 +22,7 @@ export interface MailboxTools {
   readonly shared: SharedLanes
   readonly signals: HappeningSignals
   readonly limits: Limits
+  readonly contacts: Contacts
   /** Something may be due at this mailbox, for those who wait at other replicas. */
   readonly announce: (tenant: string, destination: string) => void
 }

@@ -1,5 +1,5 @@
 /** Where a task's message is, for its caller: in the task's metadata, so that any A2A client sees it. */
-import { DELIVERY_STATES } from '../../delivery.ts'
+import { DELIVERY_STATES, HELD } from '../../delivery.ts'
 import { LIMITS } from '../../limits.ts'
 import { type DeliveryView, viewDelivery } from '../../store/lanes.ts'
 import { type Agent, waitsText } from '../agents/agent.ts'
@@ -31,8 +31,10 @@ export async function deliveryFacts(
   }
 }
 
-function reasonOf({ changes, reason }: DeliveryView, waiting: boolean): { reason?: string } {
-  const said = waiting && changes ? waitsText({ changes }) : reason
+const CONSENT = 'waits for the consent of its recipient'
+
+function reasonOf({ changes, reason, priority }: DeliveryView, waiting: boolean): { reason?: string } {
+  const said = waiting && changes ? waitsText({ changes }) : waiting && priority >= HELD ? CONSENT : reason
   return said ? { reason: said } : {}
 }
 
@@ -61,5 +63,6 @@ export function freshFacts(
     }),
     expiresAt,
     ...(agent.pending && { reason: waitsText(agent.pending) }),
+    ...(opened.held && { reason: CONSENT }),
   }
 }

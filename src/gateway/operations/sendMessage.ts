@@ -17,6 +17,7 @@ import { cut, fold, readTask } from '../tasks/view.ts'
 import { waitFor } from '../tasks/wait.ts'
 import { checkMessage } from './checkMessage.ts'
 import { deliveryFacts, freshFacts } from './deliveryFacts.ts'
+import { admitLate, admitToMailbox } from './intoMailbox.ts'
 import type { AgentCall, OperationTools } from './tools.ts'
 
 export async function sendMessage(
@@ -121,10 +122,14 @@ async function accept(params: SendMessageRequest, call: AgentCall, tools: Operat
   const head = message.taskId ? await continuable(message, message.taskId, call, tools) : undefined
   checkQueue(call.known, tools)
   const again = async () => await continuable(message, message.taskId as string, call, tools)
-  const recipient = recipientOf(call.known)
+  const collects = call.known.connector.kind === 'mailbox'
+  const admission = collects ? await admitToMailbox(params, call, tools) : undefined
+  const recipient = { ...recipientOf(call.known), ...(admission && { admission }) }
   const opened = head
     ? await continueTask(params, call, head, again, recipient, tools)
     : await openTask(params, call, recipient, tools)
+  if (collects && !opened.repeated) tools.room.took(call.known, call.caller.id)
+  if (admission?.held) await admitLate(call, tools)
   return told(opened, call, tools)
 }
 

@@ -4,10 +4,12 @@ import type { HappeningSignals } from '../../happenings.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Call, CheckMessage, Peer, PresentCard } from '../../ports.ts'
 import type { Agent } from '../agents/agent.ts'
+import type { Contacts } from '../agents/contacts.ts'
 import type { PresentExtended } from '../agents/present.ts'
 import type { Agents } from '../agents/registry.ts'
 import type { Quotas } from '../callers/quotas.ts'
 import type { Usage } from '../callers/usage.ts'
+import type { Room } from '../deliveries/room.ts'
 import type { Hub } from '../tasks/hub.ts'
 import type { Handed, OpenedTask, OpenTools } from '../tasks/open.ts'
 import type { Record } from '../tasks/record.ts'
@@ -37,6 +39,9 @@ export interface OperationTools extends OpenTools {
   readonly peer: Peer
   readonly delivering: Delivering
   readonly others: Others
+  readonly contacts: Contacts
+  /** Of mailboxes. */
+  readonly room: Room
   readonly signals: HappeningSignals
   /** For agents behind a bridge. */
   readonly checkBridged?: CheckMessage

@@ -7,7 +7,16 @@ import type { Call } from '../../ports.ts'
 import { addMessage } from '../../store/messages.ts'
 import { findSubmission, stateNumber, type TaskHead } from '../../store/tasks.ts'
 import { toEntry } from './entries.ts'
-import { keyOf, type OpenedTask, type OpenTools, type Recipient, repeated, requestOf, wakeRecipient } from './open.ts'
+import {
+  admitted,
+  keyOf,
+  type OpenedTask,
+  type OpenTools,
+  type Recipient,
+  repeated,
+  requestOf,
+  wakeRecipient,
+} from './open.ts'
 import { type DeliveryWishes, mailOf, wishesOf } from './wishes.ts'
 
 /** How often a further message is tried anew because the task moved on meanwhile. */
@@ -60,10 +69,12 @@ function furtherMessage(
 ) {
   const message: Message = { ...params.message, contextId: head.contextId, taskId: head.id }
   const stateName = stateAfterMessage(head.state)
+  const { priority, metadata } = admitted(wishes, recipient)
   const statusUpdate = {
     taskId: head.id,
     contextId: head.contextId,
     status: { state: stateName, timestamp: at.toISOString() },
+    ...(metadata && { metadata }),
   }
   return {
     tenant: head.tenant,
@@ -82,7 +93,7 @@ function furtherMessage(
     kind: recipient.kind,
     destination: recipient.destination,
     orderingKey: `${head.caller}/${head.contextId}`,
-    priority: wishes.priority,
+    priority,
     ttlSeconds: wishes.ttlSeconds ?? recipient.ttlSeconds,
     mail: mailOf(wishes),
   }

@@ -4,7 +4,9 @@
  */
 import { A2AError } from '../../a2a/errors.ts'
 import type { SendMessageRequest } from '../../a2a/operations.ts'
+import type { Metadata } from '../../a2a/parts.ts'
 import { isInterrupted, type Message, type Task, type TaskState } from '../../a2a/tasks.ts'
+import { EXTENSION_URI, HELD } from '../../delivery.ts'
 import { canonicalJson } from '../../platform/canonicalJson.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import type { Call, StreamEntry } from '../../ports.ts'
@@ -28,6 +30,32 @@ export interface Recipient {
   readonly maxInflight: number
   readonly paused: boolean
   readonly idempotency: 'uuid' | 'always' | 'header'
+  /** Of a mailbox: how it takes this message. */
+  readonly admission?: Admission
+}
+
+/** What follows from its sender's standing. */
+export interface Admission {
+  /** It waits for a consent. */
+  readonly held: boolean
+  readonly mayBeUrgent: boolean
+  /** For the task's metadata; undefined: nothing is to be told. */
+  readonly facts?: Readonly<Record<string, unknown>>
+}
+
+/** The level at which it waits, and what is to be told of that. */
+export function admitted(
+  { priority }: DeliveryWishes,
+  { admission }: Recipient,
+): { priority: number; metadata?: Metadata } {
+  if (!admission) return { priority }
+  const lowered = priority === 0 && !admission.mayBeUrgent
+  const facts = { ...admission.facts, ...(lowered && { priority: 'high', priorityAsked: 'urgent' }) }
+  const level = lowered ? 1 : priority
+  return {
+    priority: admission.held ? level + HELD : level,
+    ...(Object.keys(facts).length > 0 && { metadata: { [EXTENSION_URI]: facts } }),
+  }
 }
 
 /** Decides whether a fresh delivery is handed over in memory: then it is born leased. undefined: it waits to be claimed. */
@@ -62,6 +90,8 @@ export interface OpenedTask {
   readonly first?: StreamEntry
   /** Undefined: it waits. */
   readonly handed?: Handed
+  /** Its recipient has to agree first. */
+  readonly held?: true
 }
 
 /** What is handed over in memory, born leased. */
@@ -103,11 +133,13 @@ export async function openTask(
   const contextId = params.message.contextId || uuidv7()
   const at = tools.now()
   const message: Message = { ...params.message, contextId, taskId: id }
+  const { priority, metadata } = admitted(wishes, recipient)
   const task: Task = {
     id,
     contextId,
     status: { state: 'TASK_STATE_SUBMITTED', timestamp: at.toISOString() },
     history: [message],
+    ...(metadata && { metadata }),
   }
   const event = { task }
   const handed = params.message.contextId || wishes.notBefore ? undefined : tools.handOver(recipient, tenant)
@@ -126,7 +158,7 @@ export async function openTask(
     kind: recipient.kind,
     destination: recipient.destination,
     orderingKey: `${call.caller.id}/${contextId}`,
-    priority: wishes.priority,
+    priority,
     lease: handed?.lease ?? null,
     owner: handed?.owner ?? null,
     notBefore: wishes.notBefore ?? null,
@@ -154,6 +186,7 @@ export async function openTask(
     task,
     first,
     ...(handed && { handed: { lease: handed.lease, row, message } }),
+    ...(recipient.admission?.held && { held: true as const }),
   }
 }
 

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { A2AError } from '../../a2a/errors.ts'
 import { type Agent, tellsCard } from '../../gateway/agents/agent.ts'
+import type { Contacts } from '../../gateway/agents/contacts.ts'
 import { presenceOf } from '../../gateway/agents/presence.ts'
 import { isVisible } from '../../gateway/agents/present.ts'
 import type { Agents } from '../../gateway/agents/registry.ts'
@@ -16,6 +17,7 @@ import { createLook, type Look, placesOf, show } from './agentView.ts'
 
 export interface AgentRoutesTools {
   readonly agents: Agents
+  readonly contacts: Contacts
   readonly access: Access
   readonly db: Db
   readonly clock: Clock
@@ -94,6 +96,7 @@ export function agentRoutes(tools: AgentRoutesTools): Face {
     const by = await access.require(context)
     const changes = checked(z.record(z.string(), z.unknown()), await jsonBody(context))
     const agent = await agents.patch(context.req.param('agent'), changes, by)
+    if (agent.policy.policy === 'open') await tools.contacts.release(agent, null)
     wake(agent.tenant, agent.destination)
     return context.json(await look(agent, by, true))
   })

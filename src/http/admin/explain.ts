@@ -1,5 +1,6 @@
 /** Why a task is where it is, and what comes next: sentences in order of importance, from facts alone. Pure. */
 import { isInterrupted, isTerminal } from '../../a2a/tasks.ts'
+import { HELD } from '../../delivery.ts'
 import { waitsText } from '../../gateway/agents/agent.ts'
 import { AHEAD_MAX, type AttemptRow, type DeliveryRow, type TaskFacts } from '../../store/inspect.ts'
 import { iso } from '../face.ts'
@@ -208,6 +209,17 @@ function waiting(facts: TaskFacts, delivery: DeliveryRow): Finding {
       try: [`waypost agent probe ${name}`],
     }
   }
+  if (delivery.priority >= HELD)
+    return {
+      reasons: [
+        {
+          code: 'AWAITS_CONSENT',
+          text: `the mailbox "${name}" has not said yet whether it takes messages of its sender`,
+        },
+      ],
+      next: 'goes on when it accepts the sender as a contact, ends when it refuses',
+      try: [`waypost contact accept ${head.caller} --agent ${name}`],
+    }
   if (delivery.dueAt > now) {
     const first = delivery.attempt === 0
     const text = first

@@ -28,7 +28,7 @@ export const readInbox: Tool<ToolInput<'read_inbox'>> = async (input, seat, tool
   const scope = ['mcp inbox', tenant, agent.name, urgent]
   const page = pageOf<{ priority: number; dueAt: number; id: string }>({ limit, cursor: after }, tools.pageKey, scope)
   const level = urgent ? 0 : LEVELS.length - 1
-  const query = { tenant, destination, state: 0 as const, level, kinds: null, label: null, skill: null }
+  const query = { tenant, destination, state: 0 as const, held: false, level, kinds: null, label: null, skill: null }
   const rows = await tools.mailbox.list({ ...query, contextId: null, from: null, after: page.after, limit: page.fetch })
   const { items, next: cursor } = page.answer(
     rows,
