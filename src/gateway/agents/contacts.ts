@@ -60,11 +60,11 @@ export const notAllowed = (name: string): A2AError =>
 
 type Book = ReadonlyMap<string, store.ContactRow>
 
-export function createContacts({ db, clock }: { db: Db; clock: Clock }): Contacts {
+/** The contacts of mailboxes from memory for a moment: what another replica changed is seen within it. */
+function createBooks({ db, clock }: { db: Db; clock: Clock }) {
   const books = new Map<string, { until: number; book: Promise<Book> }>()
   const keyOf = ({ tenant, name }: Agent) => `${tenant} ${name}`
 
-  /** From memory for a moment: what another replica changed is seen within it. */
   function bookOf(agent: Agent): Promise<Book> {
     const key = keyOf(agent)
     const known = books.get(key)
@@ -77,7 +77,11 @@ export function createContacts({ db, clock }: { db: Db; clock: Clock }): Contact
     book.catch(() => books.delete(key))
     return book
   }
-  const forget = (agent: Agent) => books.delete(keyOf(agent))
+  return { bookOf, forget: (agent: Agent) => books.delete(keyOf(agent)) }
+}
+
+export function createContacts({ db, clock }: { db: Db; clock: Clock }): Contacts {
+  const { bookOf, forget } = createBooks({ db, clock })
 
   async function ofContact(agent: Agent, contact: string): Promise<Standing> {
     const { policy } = agent.policy
