@@ -186,6 +186,8 @@ export const LIMITS = {
   webhookTotalMs: 20_000,
   webhookReplyBytesMax: 16 * KiB,
   webhookInflightPerReceiver: 5,
+  /** A webhook that was claimed ahead and waited longer looks once more whether its config is still there. */
+  webhookFreshMs: 20,
   pushConfigsPerTaskMax: 10,
 
   // What an agent may answer (SR-63)

@@ -1,4 +1,6 @@
 /** Push configurations: created, read, deleted. Secrets are sealed before they come here. */
+import { columns } from './arrays.ts'
+import { type Batch, createBatch } from './batch.ts'
 import type { Db, Statement } from './db.ts'
 
 export interface PushConfigRow {
@@ -80,6 +82,29 @@ export async function findPushConfig(
 ): Promise<PushConfigRow | undefined> {
   const [row] = await db.query<PushConfigRow>(FIND, [tenant, taskId, id])
   return row
+}
+
+const STANDING: Statement = {
+  name: 'pushConfigs.standing',
+  write: false,
+  text: `select w.no from unnest($1::int[], $2::text[], $3::uuid[], $4::text[]) as w (no, tenant, task_id, id)
+join push_configs p on p.tenant = w.tenant and p.task_id = w.task_id and p.id = w.id and p.disabled_at is null`,
+}
+export type PushConfigKey = Pick<PushConfigRow, 'tenant' | 'taskId' | 'id'>
+
+/** true: it is there, and not disabled. Those who ask at the same time share a statement. */
+export function createStanding(db: Db): Batch<PushConfigKey, boolean> {
+  return createBatch<PushConfigKey, boolean>({
+    name: STANDING.name,
+    repeatable: true,
+    weigh: () => 100,
+    async run(keys) {
+      const asked = keys.map((key, no) => ({ ...key, no }))
+      const rows = await db.query<{ no: number }>(STANDING, columns(asked, ['no', 'tenant', 'taskId', 'id']))
+      const standing = new Set(rows.map(({ no }) => no))
+      return keys.map((_, no) => standing.has(no))
+    },
+  })
 }
 
 // What is owed to it is withdrawn with it; an attempt that has begun may end (P13).

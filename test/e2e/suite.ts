@@ -1,6 +1,7 @@
 /** What a gateway promises from end to end: real sockets, a real database, a scripted agent. Run on both drivers. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Task } from '../../src/a2a/tasks.ts'
+import { LIMITS } from '../../src/limits.ts'
 import { uuidv7 } from '../../src/platform/ids.ts'
 import { type ScriptedAgent, startAgent } from '../support/agent.ts'
 import { freePort } from '../support/databases.ts'
@@ -396,6 +397,28 @@ export function worldSuite(driver: string, open: () => Promise<{ databaseUrl?: s
         const task = await client.send('artifact', { configuration: push(receiver.url) })
         expect(stateOf(task)).toBe('TASK_STATE_COMPLETED')
         expect((await dead).code).toBe('DELIVERY_ATTEMPTS_EXHAUSTED')
+        await receiver.stop()
+      })
+
+      test('is not begun once its config was deleted, even if it had been claimed ahead of its place', async () => {
+        const receiver = await startReceiver()
+        // These hold all the places there are; what comes after them is claimed and waits for one.
+        receiver.queue(...Array<'held'>(LIMITS.webhookInflightPerReceiver).fill('held'))
+        const tasks: string[] = []
+        for (let sent = 0; sent < LIMITS.webhookInflightPerReceiver + 3; sent++)
+          tasks.push((await client.send('complete', { configuration: push(receiver.url) })).id)
+        const idIn = ({ json }: { json: unknown }) => (json as { statusUpdate: { taskId: string } }).statusUpdate.taskId
+        const held = (await receiver.log.count(LIMITS.webhookInflightPerReceiver)).map(idIn)
+        const waiting = tasks.filter((id) => !held.includes(id))
+        for (const id of waiting) {
+          const { error } = await client.rpc('DeleteTaskPushNotificationConfig', { taskId: id, id })
+          expect(error).toBeUndefined()
+        }
+        receiver.release()
+        // A task of the same receiver comes after all of them.
+        const last = await client.send('complete', { configuration: push(receiver.url) })
+        await receiver.next((delivered) => idIn(delivered) === last.id)
+        expect(receiver.log.entries.map(idIn).filter((id) => waiting.includes(id))).toEqual([])
         await receiver.stop()
       })
 

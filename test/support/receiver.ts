@@ -5,6 +5,8 @@ import { createLog, type Log } from './log.ts'
 
 export interface Delivered {
   readonly path: string
+  /** When it had come, by this process's monotonic clock. */
+  readonly at: number
   readonly headers: IncomingHttpHeaders
   readonly body: string
   /** The body as JSON; undefined if it is none. */
@@ -16,9 +18,12 @@ export interface Delivered {
 export type ReceiverAnswer =
   | number
   | { readonly status: number; readonly headers?: Record<string, string>; readonly body?: string }
-  /** Reads the request and never answers, or cuts the connection. */
+  /** Reads the request and never answers, cuts the connection, or drips the reply without end. */
   | 'silent'
   | 'cut'
+  | 'drip'
+  /** Answers 200 when the test says so. */
+  | 'held'
 
 export interface Receiver {
   /** Ends with '/'. */
@@ -27,6 +32,8 @@ export interface Receiver {
   /** Answers these, one per request, then as `always` says (200). */
   queue(...answers: ReceiverAnswer[]): void
   always(answer: ReceiverAnswer): void
+  /** Answers what was held. */
+  release(): void
   /** The first request, past or future, that matches. */
   next(matches?: (delivered: Delivered) => boolean): Promise<Delivered>
   start(): Promise<void>
@@ -43,6 +50,7 @@ export function createReceiver(): Receiver {
   const log = createLog<Delivered>()
   const queued: ReceiverAnswer[] = []
   let otherwise: ReceiverAnswer = 200
+  const held: (() => void)[] = []
   let server: Server | undefined
   let port = 0
   return {
@@ -54,6 +62,9 @@ export function createReceiver(): Receiver {
     always(answer) {
       otherwise = answer
     },
+    release() {
+      for (const go of held.splice(0)) go()
+    },
     next: (matches) => log.next(matches),
     async start() {
       const next = createServer(async (request, response) => {
@@ -62,10 +73,28 @@ export function createReceiver(): Receiver {
         const body = Buffer.concat(chunks).toString()
         const answer = queued.shift() ?? otherwise
         const told =
-          typeof answer === 'number' ? { status: answer } : typeof answer === 'string' ? { status: 0 } : answer
-        log.add({ path: request.url ?? '', headers: request.headers, body, json: parsed(body), status: told.status })
+          typeof answer === 'number'
+            ? { status: answer }
+            : typeof answer === 'string'
+              ? { status: answer === 'drip' || answer === 'held' ? 200 : 0 }
+              : answer
+        const at = performance.now()
+        log.add({
+          path: request.url ?? '',
+          at,
+          headers: request.headers,
+          body,
+          json: parsed(body),
+          status: told.status,
+        })
         if (answer === 'silent') return
         if (answer === 'cut') return void response.destroy()
+        if (answer === 'drip') {
+          response.writeHead(200)
+          const timer = setInterval(() => response.write('.'), 100)
+          return void response.once('close', () => clearInterval(timer))
+        }
+        if (answer === 'held') await new Promise<void>((resolve) => held.push(resolve))
         response.writeHead(told.status, 'headers' in told ? told.headers : {})
         response.end('body' in told ? told.body : '')
       })

@@ -169,7 +169,7 @@ function decideOutcome(attempt: Attempt): Attempt {
     return {
       ...attempt,
       outcome: { kind: 'retry', waitMs: 1_000, reason: 'the task goes on', counts: false },
-      code: 'FOLLOW',
+      code: isFollowed(attempt) ? 'FOLLOW' : 'UNKNOWN',
     }
   const backoff = agent?.policy.backoff ?? { firstMs: 1_000, longestMs: 60_000 }
   const count = { attempt: leased.attempt, attemptsMax: agent?.policy.maxAttempts ?? 1 }
@@ -209,11 +209,16 @@ async function commit(attempt: Attempt, tools: AttemptTools): Promise<Attempt> {
   return settled ? attempt : { ...attempt, outcome: { kind: 'superseded' } }
 }
 
-/** What the next holder must know: broken off by us, the agent may have the message, and has if it was heard of. */
-function codeOf({ verdict, recorder }: Attempt): string {
+/** The next holder finds the agent's id for the task in its row; without one it would send where it should follow. */
+const isFollowed = ({ recorder, load }: Attempt): boolean =>
+  recorder?.recordedId() === true || (load.upstreamTask !== null && load.seq === 1)
+
+/** What the next holder must know: broken off by us, the agent may have the message, and has if its answer is recorded. */
+function codeOf(attempt: Attempt): string {
+  const { verdict, recorder } = attempt
   if (verdict?.kind !== 'refused') return 'UNKNOWN'
   if (verdict.code !== 'STOPPED' || !recorder) return verdict.code
-  return recorder.heard() ? 'FOLLOW' : 'UNKNOWN'
+  return isFollowed(attempt) ? 'FOLLOW' : 'UNKNOWN'
 }
 
 async function failTask(

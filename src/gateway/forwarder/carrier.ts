@@ -1,6 +1,7 @@
 /** Makes leased deliveries ready to run: reads what they carry, and runs the attempt of their kind. One row per kind. */
 import type { Message } from '../../a2a/tasks.ts'
 import type { DestinationKind, Outcome, Verdict } from '../../delivery.ts'
+import { LIMITS } from '../../limits.ts'
 import {
   createSettle,
   deliveryState,
@@ -9,6 +10,7 @@ import {
   loadWebhooks,
   type MessageLoad,
 } from '../../store/deliveries.ts'
+import { createStanding } from '../../store/pushConfigs.ts'
 import type { Handed } from '../tasks/open.ts'
 import { runAttempt } from './attempt.ts'
 import type { LaneResult, Ready } from './lane.ts'
@@ -26,6 +28,7 @@ export interface Carrier {
 
 export function createCarrier(forwarder: ForwarderTools, stopping: AbortSignal): Carrier {
   const settleBatch = createSettle(forwarder.db)
+  const standing = createStanding(forwarder.db)
   const { clock } = forwarder
   const tools: AttemptTools = { ...forwarder, stopping, settle }
 
@@ -66,6 +69,12 @@ export function createCarrier(forwarder: ForwarderTools, stopping: AbortSignal):
       },
     )
     return { outcome: 'superseded', health: undefined }
+  }
+
+  /** What was claimed ahead of its place may have waited for it, and its config be deleted meanwhile (P13). */
+  async function standsNow({ tenant, taskId, configId }: Leased, loadedAt: number): Promise<boolean> {
+    if (clock.elapsed() - loadedAt < LIMITS.webhookFreshMs) return true
+    return standing.submit({ tenant, taskId, id: configId ?? '' })
   }
 
   async function runMessage(leased: Leased, load: MessageLoad, message?: Message): Promise<LaneResult> {
@@ -121,12 +130,14 @@ export function createCarrier(forwarder: ForwarderTools, stopping: AbortSignal):
     async load(kind, leased) {
       if (kind === 'webhook') {
         const loads = new Map((await loadWebhooks(forwarder.db, leased)).map((load) => [load.id, load]))
+        const loadedAt = clock.elapsed()
         return leased.flatMap((one) => {
           const load = loads.get(one.id)
           if (!load) return []
           const send = load.gone ? undefined : prepareWebhook(one, load, tools)
           const run = async (leave: () => void) => {
-            const attempt = await runWebhookAttempt(one, send, { ...tools, leave }, stopping)
+            const stands = send !== undefined && (await standsNow(one, loadedAt))
+            const attempt = await runWebhookAttempt(one, stands ? send : undefined, { ...tools, leave }, stopping)
             return report(
               one,
               attempt.startedAt,

@@ -30,8 +30,8 @@ export interface Recorder {
   /** Writes what is gathered; then says how it stands. */
   flush(): Promise<RecorderEnd>
   end(): RecorderEnd
-  /** The agent has told its id for the task. */
-  heard(): boolean
+  /** The agent has told its id for the task, and it is recorded: whoever comes next can follow it. */
+  recordedId(): boolean
 }
 
 /** The lease is gone or the task has ended: the sender must stop. */
@@ -141,6 +141,6 @@ export function createRecorder({ after, record, clock, intake, base, onCancelWan
       return standing()
     },
     end: standing,
-    heard: () => intake.upstreamTask() !== undefined,
+    recordedId: () => told,
   }
 }
