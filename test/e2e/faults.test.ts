@@ -9,5 +9,6 @@ await import('../faults/resume.run.ts')
 test('clients, two replicas, agents and a receiver under random faults: no checker finds anything', async () => {
   const report = await faultRun(PROFILES.test!, 4, () => {})
   expect(report.violations, pageOf(report)).toBe(0)
-  expect(report.acknowledged).toBe(report.messages)
+  expect(report.unanswered).toBe(0)
+  expect(report.acknowledged).toBeGreaterThan(0)
 }, 180_000)

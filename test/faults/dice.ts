@@ -3,6 +3,8 @@ export interface Dice {
   next(): number
   below(limit: number): number
   pick<T>(from: readonly T[]): T
+  /** By weight. */
+  weighed<T extends string>(weights: Readonly<Record<T, number>>): T
 }
 
 export function dice(seed: number): Dice {
@@ -18,5 +20,16 @@ export function dice(seed: number): Dice {
     next,
     below: (limit) => Math.floor(next() * limit),
     pick: (from) => from[Math.floor(next() * from.length)] as never,
+    weighed(weights) {
+      const rows = Object.entries(weights) as [string, number][]
+      let at = next() * rows.reduce((sum, [, weight]) => sum + weight, 0)
+      for (const [name, weight] of rows) {
+        at -= weight
+        if (at < 0) return name as never
+      }
+      return rows.at(-1)?.[0] as never
+    },
   }
 }
+
+export const nap = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))

@@ -1,33 +1,89 @@
 /**
- * `npm run faults -- --profile smoke|main --seed N [--runs K]`: random faults under load, with seeds N, N+1, …
+ * `npm run faults -- --profile smoke|main --seed N [--runs K] [--json]`: random faults under load, with seeds N, N+1, …
+ * `npm run faults -- --profile release [--runs K]`: the same in legs, K of them; one that is broken off goes on where it was.
+ * `npm run faults -- --planted [n]`: builds with one of sixteen bugs each, and fails if the checkers do not find it.
  * `npm run faults -- --profile outage`: an agent that was never started, and a gateway that is killed fifty times.
  * `npm run faults -- --profile resume`: one long stream, cut a hundred times over two replicas.
- * Ends with 1 if a checker found a violation; the line with the seed runs it again.
+ * Histories and reports are in test/faults/out/. Ends with 1 if a checker found a violation; the line with the seed runs it again.
  */
 import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
+    planted: { type: 'boolean', default: false },
     profile: { type: 'string', default: 'smoke' },
     seed: { type: 'string', default: '1' },
-    runs: { type: 'string', default: '1' },
+    runs: { type: 'string' },
+    json: { type: 'boolean', default: false },
   },
 })
-const FILES = { outage: 'outage', resume: 'resume' }
-const file = `test/faults/${FILES[values.profile] ?? 'faults'}.run.ts`
+const { profile } = values
 const root = join(import.meta.dirname, '../..')
+const out = join(import.meta.dirname, 'out')
 const vitest = join(root, 'node_modules/vitest/vitest.mjs')
-let failed = 0
-for (let run = 0; run < Number(values.runs); run++) {
-  const seed = Number(values.seed) + run
-  const { status } = spawnSync(process.execPath, [vitest, 'run', '--config', 'test/faults/vitest.config.ts', file], {
-    cwd: root,
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, FAULTS_PROFILE: values.profile, FAULTS_SEED: String(seed) },
-  })
-  if (status !== 0) failed++
+
+/** Runs one file with one seed; true: nothing was found. */
+function run(file, env) {
+  const { status } = spawnSync(
+    process.execPath,
+    [
+      '--max-old-space-size=8192',
+      vitest,
+      'run',
+      '--config',
+      'test/faults/vitest.config.ts',
+      `test/faults/${file}.run.ts`,
+    ],
+    { cwd: root, stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, ...env } },
+  )
+  return status === 0
 }
-process.stderr.write(`\n${values.runs} runs, ${failed} failed\n`)
-process.exit(failed === 0 ? 0 : 1)
+
+function runSeed(seed) {
+  const folder = join(out, `${profile}-${seed}`)
+  mkdirSync(folder, { recursive: true })
+  const file = { outage: 'outage', resume: 'resume' }[profile] ?? 'faults'
+  const good = run(file, { FAULTS_PROFILE: profile, FAULTS_SEED: String(seed), FAULTS_OUT: folder })
+  const report = join(folder, 'report.json')
+  if (values.json && existsSync(report)) process.stdout.write(readFileSync(report, 'utf8'))
+  return good
+}
+
+const STATE = join(out, 'release.json')
+/** What a release run has done so far; a finished one makes room for the next. */
+function releaseSoFar(first, legs) {
+  const known = existsSync(STATE) ? JSON.parse(readFileSync(STATE, 'utf8')) : undefined
+  return known && known.done.length < known.legs ? known : { first, legs, done: [] }
+}
+
+function release() {
+  mkdirSync(out, { recursive: true })
+  const state = releaseSoFar(Number(values.seed), Number(values.runs ?? 32))
+  while (state.done.length < state.legs) {
+    const seed = state.first + state.done.length
+    process.stderr.write(`\nleg ${state.done.length + 1} of ${state.legs}, seed ${seed}\n`)
+    state.done.push({ seed, good: runSeed(seed) })
+    writeFileSync(STATE, JSON.stringify(state))
+  }
+  return state.done.filter(({ good }) => !good).map(({ seed }) => seed)
+}
+
+function several() {
+  const seeds = Array.from({ length: Number(values.runs ?? 1) }, (_, at) => Number(values.seed) + at)
+  return seeds.filter((seed) => !runSeed(seed))
+}
+
+function planted() {
+  const number = positionals[0]
+  return run('planted', { FAULTS_SEED: values.seed, ...(number !== undefined && { FAULTS_PLANTED: number }) })
+    ? []
+    : [values.seed]
+}
+
+const failed = values.planted ? planted() : profile === 'release' ? release() : several()
+process.stderr.write(failed.length === 0 ? '\nno run failed\n' : `\nfailed: seeds ${failed.join(', ')}\n`)
+process.exit(failed.length === 0 ? 0 : 1)

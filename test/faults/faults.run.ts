@@ -1,12 +1,20 @@
+import { appendFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { faultRun, PROFILES, pageOf } from './run.ts'
 
 const profile = PROFILES[process.env.FAULTS_PROFILE ?? 'smoke']
 const seed = Number(process.env.FAULTS_SEED ?? 1)
+const out = process.env.FAULTS_OUT
 
 test(`faults, ${profile?.name}, seed ${seed}`, async () => {
   if (!profile) throw new Error(`profiles are ${Object.keys(PROFILES).join(', ')}`)
-  const report = await faultRun(profile, seed, (line) => process.stderr.write(`  ${line}\n`))
+  const tell = (line: string) => process.stderr.write(`  ${line}\n`)
+  const report = await faultRun(profile, seed, tell, out ? { out } : {})
   process.stderr.write(`\n${pageOf(report)}\n`)
+  if (out) {
+    writeFileSync(join(out, 'report.json'), JSON.stringify(report, undefined, 2))
+    appendFileSync(join(out, '..', 'reports.jsonl'), `${JSON.stringify(report)}\n`)
+  }
   expect(report.violations).toBe(0)
-}, 3_600_000)
+}, 7_200_000)

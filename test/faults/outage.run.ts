@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest'
 import { createAgent } from '../support/agent.ts'
 import { startPostgres } from '../support/databases.ts'
-import { aReplica } from '../support/replicas.ts'
-import { check } from './checkers.ts'
-import { dice } from './dice.ts'
-import { nap, runWorkload } from './workload.ts'
+import { ADMIN_KEY, aReplica } from '../support/replicas.ts'
+import { checkAll } from './checkers/all.ts'
+import { readBooks } from './checkers/books.ts'
+import { dice, nap } from './dice.ts'
+import { createSpeech } from './speech.ts'
+import { runWorkload } from './workload.ts'
 
 const MESSAGES = Number(process.env.OUTAGE_MESSAGES ?? 1_000)
 const KILLS = Number(process.env.OUTAGE_KILLS ?? 50)
@@ -25,15 +27,19 @@ test(`an agent that was never started, ${MESSAGES} sends by 16 clients, the gate
     backoff: { firstMs: 50, longestMs: 500 },
   }
   const replica = await aReplica({ databaseUrl, cards: { away: card } })
+  const speech = createSpeech(ADMIN_KEY)
   try {
     await replica.start()
     const load = runWorkload({
-      replicas: [replica],
+      parties: [{ caller: 'operator', key: ADMIN_KEY, speech }],
+      doors: [{ replica: 0, http: replica.url, grpc: '' }],
+      ways: ['1.0 JSONRPC'],
       clients: 16,
-      agents: ['away'],
-      dice: dice(seed + 1),
+      agents: { away: 1 },
+      // Nobody waits for an answer of an agent that may not come for long.
+      operations: { immediate: 10, again: 1 },
+      seed: seed + 1,
       messagesMax: MESSAGES,
-      immediately: true,
     })
     for (let kill = 1; kill <= KILLS; kill++) {
       await nap(random.below(250))
@@ -43,24 +49,32 @@ test(`an agent that was never started, ${MESSAGES} sends by 16 clients, the gate
       if (kill === Math.ceil(KILLS / 2)) await agent.start()
     }
     await load.finished()
-    const acknowledged = load.sent.filter(({ taskIds }) => taskIds.size > 0).length
-    await load.stop()
+    const { evidence } = load
+    const acknowledged = evidence.sent.filter(({ taskIds }) => taskIds.size > 0).length
     const began = performance.now()
-    const evidence = {
-      databaseUrl,
-      history: load.history,
-      sent: load.sent,
-      agents: { away: agent },
-      deduping: ['away'],
-    }
-    let findings = await check(evidence)
+    const look = async () =>
+      checkAll(
+        {
+          evidence,
+          agents: [{ name: 'away', agent, dedupes: true, once: false, forgets: false }],
+          books: await readBooks(databaseUrl, []),
+          webhooks: [],
+          signedBy: undefined,
+          faults: [],
+          collapses: replica.collapses,
+          spilled: new Set(),
+          leaseMs: 15_000,
+        },
+        { recoveryP95MaxMs: 15_000, secrets: [] },
+      )
+    let findings = await look()
     while (findings.some(({ violations }) => violations.length > 0) && performance.now() - began < 60_000) {
       await nap(250)
-      findings = await check(evidence)
+      findings = await look()
     }
     const drained = ((performance.now() - began) / 1_000).toFixed(1)
     process.stderr.write(
-      `\n${load.sent.length} messages, ${acknowledged} acknowledged, ${KILLS} kills, all ended ${drained} s after the last\n`,
+      `\n${evidence.sent.length} messages, ${acknowledged} acknowledged, ${KILLS} kills, all ended ${drained} s after the last\n`,
     )
     for (const { checker, checked, violations } of findings) {
       process.stderr.write(
@@ -70,10 +84,11 @@ test(`an agent that was never started, ${MESSAGES} sends by 16 clients, the gate
           .join('')}`,
       )
     }
-    expect(acknowledged).toBe(load.sent.length)
-    expect(load.sent.length).toBeGreaterThanOrEqual(MESSAGES)
+    expect(acknowledged).toBe(evidence.sent.length)
+    expect(evidence.sent.length).toBeGreaterThanOrEqual(MESSAGES)
     expect(findings.flatMap(({ violations }) => violations)).toEqual([])
   } finally {
+    await speech.close()
     await replica.remove()
     await agent.stop()
     await postgres.stop()

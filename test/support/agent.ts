@@ -6,8 +6,9 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { StreamResponse } from '../../src/a2a/events.ts'
 import type { Json } from './agentDialects.ts'
+import type { Wire } from './agentScripts.ts'
 import { serve } from './agentServer.ts'
-import { createAgentTasks, type Execution } from './agentTasks.ts'
+import { createAgentTasks, type Execution, type Ran } from './agentTasks.ts'
 import { createLog, type Log } from './log.ts'
 
 export interface AgentOptions {
@@ -25,6 +26,8 @@ export interface AgentOptions {
   readonly push?: boolean
   /** 0: any free port, kept over restarts. */
   readonly port?: number
+  /** What the connection of this request does, whatever its message says. */
+  readonly meddle?: () => Wire | undefined
   /** Changes the card before it is served. */
   readonly card?: (card: Json) => unknown
 }
@@ -33,6 +36,8 @@ export interface AgentOptions {
 export interface Received {
   readonly method: string
   readonly path: string
+  /** When it had come, by this process's monotonic clock. */
+  readonly at: number
   readonly headers: IncomingMessage['headers']
   readonly body: string
   /** The operation's 1.0 name, or 'card', or '' when not understood. */
@@ -47,6 +52,8 @@ export interface ScriptedAgent {
   readonly log: Log<Received>
   /** How often a message was executed: the ground truth of "never silently doubled". */
   executionsOf(messageId: string): number
+  /** All executions, in their order. */
+  readonly runs: readonly Ran[]
   readonly executions: ReadonlyMap<string, Execution>
   /** Lets `delay` scripts of this message, or all now and later, go on. */
   release(messageId?: string): void
@@ -96,6 +103,7 @@ export function createAgent(options: AgentOptions = {}): ScriptedAgent {
     },
     log,
     executionsOf: tasks.countOf,
+    runs: tasks.runs,
     executions: tasks.executions,
     release: tasks.release,
     cutAll: () => server?.closeAllConnections(),

@@ -118,6 +118,16 @@ export const SCRIPTS: Record<string, Script> = {
     await new Promise((resolve) => setTimeout(resolve, Number(run.argument || 50)))
     yield status(run, COMPLETED)
   },
+  /** `pace:n:ms` appended pieces `p1 p2 …`, so many milliseconds apart; for runs in which something goes on for a while. */
+  async *pace(run) {
+    const [count = 5, ms = 50] = run.argument.split(':').filter(Boolean).map(Number)
+    yield status(run, WORKING)
+    for (let k = 1; k <= count; k++) {
+      await new Promise((resolve) => setTimeout(resolve, ms))
+      yield artifact(run, text(`p${k} `), { append: k > 1, lastChunk: k === count, id: 'paced' })
+    }
+    yield status(run, COMPLETED)
+  },
   /** Every event twice. */
   *duplicate(run) {
     const events = [status(run, WORKING), artifact(run, text('once')), status(run, COMPLETED)]
@@ -217,7 +227,8 @@ export interface Wire {
 }
 
 const json = { 'content-type': 'application/json' }
-const GARBAGE: Record<string, Wire['raw']> = {
+/** Answers that are no A2A, by name. */
+export const GARBAGE: Record<string, Wire['raw']> = {
   html: { status: 200, headers: { 'content-type': 'text/html' }, body: '<html><body>hello</body></html>' },
   half: { status: 200, headers: json, body: '{"jsonrpc":"2.0","id":' },
   empty: { status: 204, headers: {}, body: '' },

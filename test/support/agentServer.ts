@@ -37,7 +37,7 @@ export async function serve(turn: Turn): Promise<void> {
 function note(turn: Turn, body: string, operation: string, message?: Message) {
   const { method = '', url: path = '', headers } = turn.request
   const told = message && { messageId: message.messageId, text: message.parts?.[0]?.text ?? '' }
-  turn.log.add({ method, path, headers, body, operation, ...told })
+  turn.log.add({ method, path, at: performance.now(), headers, body, operation, ...told })
 }
 
 function answer(turn: Turn, code: number, body: unknown, headers: Record<string, string> = {}) {
@@ -164,8 +164,12 @@ async function operate(turn: Turn, operation: string, params: Json, message: Mes
     const found = [...tasks.executions.values()].filter(
       ({ task, message: answer }) => !answer && (!params.contextId || task.contextId === params.contextId),
     )
-    const listed = found.map(({ task }) => caller.dialect.task(task))
-    return caller.reply({ tasks: listed, nextPageToken: '', pageSize: 100, totalSize: listed.length })
+    // Newest first, in pages: the token is how many have been shown.
+    const [from, size] = [Number(params.pageToken || 0), Number(params.pageSize || 100)]
+    const page = found.reverse().slice(from, from + size)
+    const nextPageToken = found.length > from + size ? String(from + size) : ''
+    const listed = page.map(({ task }) => caller.dialect.task(task))
+    return caller.reply({ tasks: listed, nextPageToken, pageSize: size, totalSize: found.length })
   }
   const execution = tasks.executions.get(String(params.id))
   if (!execution) throw new RpcError(-32001, 'Task not found')
@@ -183,7 +187,7 @@ async function operate(turn: Turn, operation: string, params: Json, message: Mes
 async function send(turn: Turn, streaming: boolean, params: Json, message: Message, caller: Caller) {
   const { options, tasks } = turn
   const plan = planOf(message)
-  const { wire } = plan
+  const wire = { ...plan.wire, ...options.meddle?.() }
   if (wire.silent) return
   if (wire.raw) {
     turn.response.writeHead(wire.raw.status, wire.raw.headers)

@@ -15,8 +15,16 @@ export interface Execution {
   readonly push?: { url: string; token?: string }
 }
 
+/** One execution: the ground truth. `life` counts how often the agent has lost its memory. */
+export interface Ran {
+  readonly messageId: string
+  readonly at: number
+  readonly life: number
+}
+
 export interface AgentTasks {
   readonly executions: Map<string, Execution>
+  readonly runs: readonly Ran[]
   /** How often a message was executed. */
   countOf(messageId: string): number
   /** Lets the scripts of this message (or all) that wait go on. */
@@ -39,6 +47,8 @@ export function createAgentTasks({ dedupe = false, onEvent }: AgentTasksOptions)
   const byMessage = new Map<string, Execution>()
   const counts = new Map<string, number>()
   const gates = new Map<string, { promise: Promise<void>; open: () => void }>()
+  const runs: Ran[] = []
+  let life = 0
   let releasedAll = false
 
   const gate = (messageId: string) => {
@@ -103,6 +113,7 @@ export function createAgentTasks({ dedupe = false, onEvent }: AgentTasksOptions)
 
   return {
     executions,
+    runs,
     countOf: (messageId) => counts.get(messageId) ?? 0,
     release(messageId) {
       if (messageId !== undefined) return gate(messageId).open()
@@ -113,6 +124,7 @@ export function createAgentTasks({ dedupe = false, onEvent }: AgentTasksOptions)
       const known = byMessage.get(message.messageId)
       if (dedupe && known) return known
       counts.set(message.messageId, (counts.get(message.messageId) ?? 0) + 1)
+      runs.push({ messageId: message.messageId, at: performance.now(), life })
       const continued = message.taskId ? executions.get(message.taskId) : undefined
       const execution = continued ?? open(message, push)
       if (continued) {
@@ -130,6 +142,7 @@ export function createAgentTasks({ dedupe = false, onEvent }: AgentTasksOptions)
       for (const listener of execution.listeners) listener()
     },
     clear() {
+      life++
       executions.clear()
       byMessage.clear()
     },

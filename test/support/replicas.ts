@@ -12,16 +12,27 @@ export interface ReplicaOptions {
   readonly databaseUrl?: string
   readonly cards: Record<string, Record<string, unknown>>
   readonly env?: Record<string, string>
+  /** Another build's main.js. */
+  readonly main?: string
+  /** Opens the gRPC port as well. */
+  readonly grpc?: boolean
+  /** Everything that it writes to its log, as it comes. */
+  readonly onOutput?: (text: string) => void
 }
 
 export interface ReplicaProcess {
   readonly url: string
-  /** Resolves when it answers /readyz. */
-  start(): Promise<void>
+  /** 0: it has none. */
+  readonly grpcPort: number
+  readonly pid: () => number | undefined
+  /** Resolves when it answers /readyz; `more` is added to its environment for this life. */
+  start(more?: Record<string, string>): Promise<void>
   kill(signal?: NodeJS.Signals): Promise<void>
   pause(): void
   resume(): void
   readonly running: () => boolean
+  /** Ends that nobody had asked for. */
+  readonly collapses: readonly string[]
   /** What it wrote to its log since its first start. */
   readonly output: () => string
   remove(): Promise<void>
@@ -29,9 +40,12 @@ export interface ReplicaProcess {
 
 const MAIN = join(import.meta.dirname, '../../dist/main.js')
 
-export async function aReplica({ databaseUrl, cards, env = {} }: ReplicaOptions): Promise<ReplicaProcess> {
+export async function aReplica(options: ReplicaOptions): Promise<ReplicaProcess> {
+  const { databaseUrl, cards, env = {}, main = MAIN, onOutput } = options
   const directory = mkdtempSync(join(tmpdir(), 'waypost-replica-'))
   const port = await freePort()
+  const grpcPort = options.grpc ? await freePort() : 0
+  const collapses: string[] = []
   const url = `http://127.0.0.1:${port}`
   mkdirSync(join(directory, 'cards'))
   for (const [name, document] of Object.entries(cards))
@@ -45,14 +59,17 @@ export async function aReplica({ databaseUrl, cards, env = {} }: ReplicaOptions)
 
   return {
     url,
-    async start() {
-      const made = spawn(process.execPath, [MAIN], {
+    grpcPort,
+    collapses,
+    pid: () => child?.pid,
+    async start(more = {}) {
+      const made = spawn(process.execPath, [main], {
         cwd: directory,
         stdio: ['ignore', 'pipe', 'pipe'],
         env: {
           PATH: process.env.PATH ?? '',
           PORT: String(port),
-          GRPC_PORT: '0',
+          GRPC_PORT: String(grpcPort),
           WAYPOST_DATA: directory,
           WAYPOST_CARDS: join(directory, 'cards'),
           WAYPOST_ADMIN_KEY: ADMIN_KEY,
@@ -62,19 +79,29 @@ export async function aReplica({ databaseUrl, cards, env = {} }: ReplicaOptions)
           WAYPOST_LOG_LEVEL: 'warn',
           ...(databaseUrl && { DATABASE_URL: databaseUrl }),
           ...env,
+          ...more,
         },
       })
       child = made
+      let served = false
+      made.once('exit', (code, signal) => {
+        if (child === made && served) collapses.push(`ended with ${signal ?? code}: ${output.slice(-1_000)}`)
+      })
       for (const stream of [made.stdout, made.stderr])
         stream?.on('data', (chunk) => {
           output = `${output}${chunk}`.slice(-200_000)
+          onOutput?.(String(chunk))
         })
       for (;;) {
-        if (made.exitCode !== null) throw new Error(`the gateway ended with ${made.exitCode}: ${output.slice(-2_000)}`)
+        if (made.exitCode !== null) {
+          if (child === made) child = undefined
+          throw new Error(`the gateway ended with ${made.exitCode}: ${output.slice(-2_000)}`)
+        }
         const ready = await fetch(`${url}/readyz`).then(
           (response) => response.ok,
           () => false,
         )
+        served ||= ready
         if (ready || made.signalCode !== null) return
         await new Promise((resolve) => setTimeout(resolve, 25))
       }

@@ -1,0 +1,78 @@
+/** How long, how many, how hard. */
+import type { OperationRow } from './operations.ts'
+import type { Way } from './speech.ts'
+
+export interface Profile {
+  readonly name: string
+  readonly seconds: number
+  readonly replicas: number
+  readonly clients: number
+  /** Messages that who does not wait sends side by side. */
+  readonly burst?: number
+  readonly messagesMax: number
+  /** Mean time between faults. */
+  readonly everyMs: number
+  readonly classesMin: number
+  readonly faultsAtOnce: number
+  /** Goes on after its time until so many tasks are accepted and so many faults have come, but no longer than `secondsMax`. */
+  readonly tasksMin?: number
+  readonly faultsMin?: number
+  readonly secondsMax?: number
+  /** Before the end: other callers' tasks beside a dead agent, and three times the load. */
+  readonly trials?: boolean
+  readonly only?: readonly string[]
+  /** None of these. */
+  readonly avoid?: RegExp
+  readonly operations?: Partial<Readonly<Record<OperationRow, number>>>
+  readonly scripts?: Readonly<Record<string, number>>
+  readonly agents?: Readonly<Record<string, number>>
+  readonly ways?: readonly Way[]
+  /** How long it may take until nothing waits any more. */
+  readonly quietMs?: number
+}
+
+/** For every change: a small one of everything. */
+const test: Profile = {
+  name: 'test',
+  seconds: 12,
+  replicas: 2,
+  clients: 8,
+  messagesMax: 600,
+  everyMs: 900,
+  classesMin: 10,
+  avoid: /longer than a lease|ten minutes off|old snapshot|slow headers/,
+  faultsAtOnce: 2,
+}
+const smoke: Profile = {
+  name: 'smoke',
+  seconds: 90,
+  replicas: 2,
+  clients: 24,
+  burst: 4,
+  messagesMax: 40_000,
+  everyMs: 3_000,
+  classesMin: 15,
+  faultsAtOnce: 2,
+  faultsMin: 15,
+  tasksMin: 2_000,
+  secondsMax: 180,
+}
+const main: Profile = {
+  name: 'main',
+  seconds: 600,
+  replicas: 3,
+  clients: 32,
+  burst: 12,
+  messagesMax: 400_000,
+  everyMs: 4_000,
+  classesMin: 24,
+  faultsAtOnce: 3,
+  faultsMin: 120,
+  tasksMin: 50_000,
+  secondsMax: 1_200,
+  trials: true,
+}
+/** One leg of a release; its runner puts as many behind each other as are asked for. */
+const leg: Profile = { ...main, name: 'release', seconds: 900, faultsMin: 180, tasksMin: 60_000, secondsMax: 1_500 }
+
+export const PROFILES: Readonly<Record<string, Profile>> = { test, smoke, main, release: leg }
