@@ -81,7 +81,7 @@ export const BUGS: readonly Bug[] = [
         find: '        if (due.length > 0) await readOn(due)\n',
         put: '',
       },
-      { file: 'gateway/tasks/hints.ts', find: '        () => onTasks(undefined),\n', put: '        () => {},\n' },
+      { file: 'gateway/tasks/hints.ts', find: '          onTasks(undefined)\n', put: '' },
     ],
     foundBy: ['C7'],
     profile: {
@@ -217,13 +217,13 @@ export const BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'store/deliveries.ts',
-        find: 'export const FREE = `not exists (select 1 from deliveries b',
-        put: "export const FREE = `(d.kind = 'webhook' or not exists (select 1 from deliveries b",
+        find: 'export const FREE = `(select true from deliveries b',
+        put: "export const FREE = `(d.kind = 'webhook' or (select true from deliveries b",
       },
       {
         file: 'store/deliveries.ts',
-        find: 'and f.ordering_key = d.ordering_key and f.state = 1)`',
-        put: 'and f.ordering_key = d.ordering_key and f.state = 1))`',
+        find: 'and f.ordering_key = d.ordering_key and f.state = 1 limit 1) is null`',
+        put: 'and f.ordering_key = d.ordering_key and f.state = 1 limit 1) is null)`',
       },
     ],
     // The database itself would not have it.
@@ -241,8 +241,8 @@ export const BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'gateway/forwarder/carrier.ts',
-        find: 'if (load.gone || clock.elapsed() - loadedAt < LIMITS.webhookFreshMs) return load\n',
-        put: 'if (load.gone || clock.elapsed() >= loadedAt) return load\n',
+        find: 'if (clock.elapsed() - loadedAt < LIMITS.webhookFreshMs) return true\n',
+        put: 'if (clock.elapsed() >= loadedAt) return true\n',
       },
     ],
     foundBy: ['C13'],
