@@ -24,6 +24,7 @@ export async function startPart(name, init = {}, { execArgv = [] } = {}) {
   })
   const call = (method, args = {}) =>
     new Promise((resolve, reject) => {
+      if (!child.connected) return reject(new Error(`${name} is gone`))
       const id = ++next
       waiting.set(id, { resolve, reject })
       child.send({ id, method, args })
@@ -34,6 +35,11 @@ export async function startPart(name, init = {}, { execArgv = [] } = {}) {
     call,
     /** Microseconds of CPU that it has used so far. */
     cpu: () => call('cpu'),
+    /** As a machine that loses its power. */
+    async kill() {
+      child.kill('SIGKILL')
+      await gone
+    },
     async stop() {
       if (child.exitCode === null && child.signalCode === null) {
         await Promise.race([call('stop').catch(() => {}), new Promise((resolve) => setTimeout(resolve, 8_000))])
@@ -69,6 +75,8 @@ export function serveCalls(calls) {
 /** A CPU profile of this process, for `--profile`. */
 function profiling() {
   let session
+  let stringified = 0
+  const { stringify } = JSON
   const post = (method, params) =>
     new Promise((resolve, reject) =>
       session.post(method, params, (error, value) => (error ? reject(error) : resolve(value))),
@@ -78,6 +86,12 @@ function profiling() {
       const { Session } = await import('node:inspector')
       session = new Session()
       session.connect()
+      // What is built in has no frame of its own; this gives it one, and counts.
+      stringified = 0
+      JSON.stringify = function jsonStringify(...args) {
+        stringified++
+        return stringify(...args)
+      }
       await post('Profiler.enable')
       await post('Profiler.setSamplingInterval', { interval: 200 })
       await post('Profiler.start')
@@ -85,7 +99,8 @@ function profiling() {
     async profileStop() {
       const { profile } = await post('Profiler.stop')
       session.disconnect()
-      return profile
+      JSON.stringify = stringify
+      return { profile, stringified }
     },
   }
 }

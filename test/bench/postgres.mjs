@@ -1,6 +1,19 @@
 /** A PostgreSQL of its own from the npm binaries, with fsync on as in production, and `pgbench` if the machine has it. */
 import { spawn } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  cpSync,
+  existsSync,
+  fdatasyncSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -100,6 +113,7 @@ export async function startPostgres({ statements = false } = {}) {
   return {
     port,
     url,
+    home,
     async create(database, template = 'template1') {
       await admin.unsafe(`create database ${database} template ${template}`)
       return url(database)
@@ -132,13 +146,49 @@ export async function startPostgres({ statements = false } = {}) {
   }
 }
 
-/** Newest first; undefined: the machine has none. */
-export const pgbench = [
-  '/usr/lib/postgresql/18',
-  '/usr/lib/postgresql/17',
-  '/usr/lib/postgresql/16',
-  '/usr/lib/postgresql/15',
-  '/usr',
-]
-  .map((folder) => `${folder}/bin/pgbench`)
-  .find((path) => existsSync(path))
+/** A program of PostgreSQL's that npm does not bring, newest first; undefined: the machine has none. */
+const programOf = (name) =>
+  ['/usr/lib/postgresql/18', '/usr/lib/postgresql/17', '/usr/lib/postgresql/16', '/usr/lib/postgresql/15', '/usr']
+    .map((folder) => `${folder}/bin/${name}`)
+    .find((path) => existsSync(path))
+
+export const pgbench = programOf('pgbench')
+
+const testFsync = programOf('pg_test_fsync')
+
+/** Milliseconds of one flush of 8 kB on the file system of `folder`: by pg_test_fsync, else by as much of our own. */
+export async function flushMs(folder) {
+  if (!testFsync) return flushesByHand(folder)
+  const file = join(folder, 'flush')
+  const child = spawn(testFsync, ['-s', '1', '-f', file], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const found = await new Promise((resolve, reject) => {
+    let said = ''
+    child.stdout.on('data', (chunk) => {
+      said += chunk
+      // The first table writes one block each time; the others are not waited for.
+      const micros = /fdatasync .*?(\d+) usecs\/op/.exec(said)?.[1]
+      if (micros) resolve(Number(micros) / 1_000)
+    })
+    child.once('error', reject)
+    child.once('exit', () => reject(new Error(`pg_test_fsync: ${said}`)))
+  })
+  child.kill('SIGKILL')
+  rmSync(file, { force: true })
+  return found
+}
+
+function flushesByHand(folder) {
+  const path = join(folder, 'flush')
+  const file = openSync(path, 'w')
+  const block = Buffer.alloc(8_192)
+  const began = performance.now()
+  let flushes = 0
+  for (; performance.now() - began < 1_000; flushes++) {
+    writeSync(file, block, 0, block.length, 0)
+    fdatasyncSync(file)
+  }
+  const ms = (performance.now() - began) / flushes
+  closeSync(file)
+  rmSync(path)
+  return ms
+}

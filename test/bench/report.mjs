@@ -6,9 +6,10 @@ import { join } from 'node:path'
 
 const number = (value) => (value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(2))
 
-/** How a row stands: below its floor, between, at the target, at the moonshot. */
-export function standing({ ratio, floor, target, moonshot, lower = false, lost, duplicated }) {
-  if (lost > 0 || duplicated > 0) return 'WRONG'
+/** How a row stands: not measured, something wrong, below its floor, between, at the target, at the moonshot. */
+export function standing({ absent, ratio, floor, target, moonshot, lower = false, lost, duplicated, disordered = 0 }) {
+  if (absent) return 'absent'
+  if (lost > 0 || duplicated > 0 || disordered > 0) return 'WRONG'
   const reaches = (bound) => (lower ? ratio <= bound : ratio >= bound)
   return reaches(moonshot) ? 'moonshot' : reaches(target) ? 'target' : reaches(floor) ? 'floor' : 'BELOW'
 }
@@ -20,6 +21,10 @@ const COLUMNS = [
   'ours',
   'ratio',
   'min–max',
+  'p50 ms',
+  'p95',
+  'p99',
+  'max',
   'floor',
   'target',
   'moonshot',
@@ -28,34 +33,43 @@ const COLUMNS = [
   'dup',
 ]
 
+const BLANK = '–'
+const bound = (value, lower) => `${lower ? '≤ ' : ''}${Number.isInteger(value) ? value : Number(value.toFixed(2))}`
+
 function cells(row) {
-  const { id, title, limit, ours, ratio, spread, floor, target, moonshot, lost, duplicated } = row
-  const span = `${spread[0].toFixed(2)}–${spread[1].toFixed(2)}`
+  const { id, title, limit, ours, ratio, spread, unit, lower, times, floor, target, moonshot } = row
+  const { lost, duplicated, disordered } = row
+  const measured = row.absent
+    ? [BLANK, BLANK, BLANK, BLANK]
+    : [
+        limit === undefined ? BLANK : number(limit),
+        number(ours),
+        `${number(ratio)}${unit ? ` ${unit}` : ''}`,
+        `${number(spread[0])}–${number(spread[1])}`,
+      ]
   return [
     id,
     title,
-    number(limit),
-    number(ours),
-    ratio.toFixed(2),
-    span,
-    floor,
-    target,
-    moonshot,
+    ...measured,
+    ...['p50', 'p95', 'p99', 'max'].map((name) => (times ? number(times[name]) : BLANK)),
+    ...[floor, target, moonshot].map((value) => bound(value, lower)),
     standing(row),
-    lost,
+    disordered > 0 ? `${lost} (${disordered} out of order)` : lost,
     duplicated,
   ].map(String)
 }
 
+/** For people: the rows, what each limit is, and what else is worth knowing. */
 export function table(rows) {
   const lines = [COLUMNS, ...rows.map(cells)]
   const widths = COLUMNS.map((_, column) => Math.max(...lines.map((line) => line[column].length)))
   const text = lines.map((line) =>
     line.map((cell, column) => (column < 2 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join('  '),
   )
-  const notes = rows.flatMap(({ id, against, notes }) => [
-    `${id}: limit = ${against}${notes ? `; ours: ${notes}` : ''}`,
-  ])
+  const notes = rows.map(
+    ({ id, against, notes, absent }) =>
+      `${id}: ${absent ? `not measured: ${absent}` : `limit = ${against}${notes ? `; ours: ${notes}` : ''}`}`,
+  )
   return [...text, '', ...notes].join('\n')
 }
 
@@ -79,21 +93,26 @@ Newest last. Absolute figures are one machine's on one day; what counts is the r
 same minutes. Made by \`npm run bench -- --record\`.
 `
 
-export function record(rows, { date, commit, node, cpu }, remark) {
+/** A section of RESULTS.md. */
+export function appendToResults({ date, commit, node, cpu }, lines) {
   const path = join(import.meta.dirname, 'RESULTS.md')
   const before = existsSync(path) ? readFileSync(path, 'utf8') : HEAD
+  writeFileSync(
+    path,
+    `${before}${['', `## ${date} UTC · ${commit} · Node ${node} · ${cpu}`, '', ...lines, ''].join('\n')}`,
+  )
+}
+
+export function record(rows, facts, { remark, profile = [] }) {
   const line = (values) => `| ${values.join(' | ')} |`
-  const section = [
-    '',
-    `## ${date} UTC · ${commit} · Node ${node} · ${cpu}`,
-    '',
+  const told = rows.filter(({ notes, absent }) => notes || absent)
+  appendToResults(facts, [
     ...(remark ? [remark, ''] : []),
     line(COLUMNS),
     line(COLUMNS.map((_, column) => (column < 2 ? '---' : '---:'))),
     ...rows.map((row) => line(cells(row))),
     '',
-    ...rows.filter(({ notes }) => notes).map(({ id, notes }) => `- ${id}: ${notes}`),
-    '',
-  ]
-  writeFileSync(path, `${before}${section.join('\n')}`)
+    ...told.map(({ id, notes, absent }) => `- ${id}: ${absent ?? notes}`),
+    ...(profile.length > 0 ? ['', ...profile.map((text) => `- profile, ${text}`)] : []),
+  ])
 }

@@ -16,7 +16,7 @@ const LIMITS = {
 }
 
 /** What `npm start` gives Node. */
-const FLAGS = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+export const FLAGS = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   .scripts.start.split(' ')
   .filter((word) => word.startsWith('--'))
 
@@ -29,38 +29,52 @@ export async function openStage({ dist, profile, statements }) {
     if (!parts.has(key)) parts.set(key, startPart(name, init))
     return parts.get(key)
   }
-  const stage = {
+  /** An empty database; `settings`: of its sessions. */
+  async function database(settings = {}) {
+    const name = `bench_${++databases}`
+    const url = await server.create(name)
+    const sql = postgres(url, { max: 2, onnotice: () => {} })
+    for (const [key, value] of Object.entries(settings))
+      await sql.unsafe(`alter database ${name} set ${key} = ${value}`)
+    return {
+      url,
+      sql,
+      async drop() {
+        await sql.end()
+        await server.drop(name)
+      },
+    }
+  }
+  /** A gateway; `agents`: documents as in the cards folder. `own`: a database to share, or `embedded`; else one of its own. */
+  async function gateway(agents, own) {
+    const place = own ?? (await database())
+    const init = { dist, agents, limits: LIMITS, ...(place !== 'embedded' && { databaseUrl: place.url }) }
+    const started = await startPart('gateway', init, { execArgv: [...FLAGS, '--expose-gc'] })
+    return {
+      ...started,
+      sql: place.sql,
+      async close() {
+        await started.stop()
+        if (own === undefined) await place.drop()
+      },
+    }
+  }
+  return {
     server,
+    dist,
     profile,
+    /** Of each profiled part: what its time went to. */
+    shares: {},
     statements,
     part,
+    database,
+    gateway,
     limitDatabase: once(() => limitDatabase(server, dist)),
-    /** A gateway with a database of its own; `agents`: documents as in the cards folder. */
-    async gateway(agents) {
-      const database = `bench_${++databases}`
-      const url = await server.create(database)
-      const sql = postgres(url, { max: 2, onnotice: () => {} })
-      const started = await startPart(
-        'gateway',
-        { dist, databaseUrl: url, agents, limits: LIMITS },
-        { execArgv: FLAGS },
-      )
-      return {
-        ...started,
-        sql,
-        async close() {
-          await started.stop()
-          await sql.end()
-          await server.drop(database)
-        },
-      }
-    },
     async close() {
       for (const started of parts.values()) await (await started).stop()
       await server.stop()
     },
   }
-  return stage
 }
 
 const once = (make) => {

@@ -1,10 +1,19 @@
 /** A trivial A2A agent: answers at once with a completed task, or streams what it is told to. Counts what it executes. */
 import { createServer } from 'node:http'
+import { sharedNow } from '../numbers.mjs'
 import { listening, serveCalls, withBody } from '../parts.mjs'
 
 let port
 let executed = 0
-const known = new Set()
+let disordered = 0
+/** By messageId: when it was executed last. */
+const known = new Map()
+/** Executed more than once. */
+let repeated = []
+/** How long each takes. */
+let takesMs = 0
+/** By conversation: its last message. */
+const last = new Map()
 let marks = []
 
 /** How many were executed by when, a look each 20 ms: a rate is taken from it afterwards. */
@@ -33,14 +42,35 @@ const cardOf = (streaming) => ({
 const ARTIFACTS =
   '"artifacts":[{"artifactId":"a","parts":[{"text":"done: the trivial agent has nothing to add to what it was told"}]}]'
 
+/** `[17 12]`: the twelfth message of conversation 17; a conversation's are to come one after the other. */
+function lookAtOrder(text) {
+  if (text?.charCodeAt(0) !== 0x5b) return
+  const [conversation, number] = text.slice(1, text.indexOf(']')).split(' ').map(Number)
+  if (number !== (last.get(conversation) ?? 0) + 1) disordered++
+  last.set(conversation, number)
+}
+
 function answer(response, { id, params }) {
   const { messageId } = params.message
   executed++
-  known.add(messageId)
+  if (known.has(messageId)) repeated.push(messageId)
+  else lookAtOrder(params.message.parts[0].text)
+  known.set(messageId, sharedNow())
   const task = `{"id":"t${executed}","contextId":"c${executed}","status":{"state":"TASK_STATE_COMPLETED"},${ARTIFACTS}}`
   const text = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{"task":${task}}}`
-  response.writeHead(200, { 'content-type': 'application/json', 'content-length': text.length })
-  response.end(text)
+  const say = () => {
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': text.length })
+    response.end(text)
+  }
+  if (takesMs > 0) setTimeout(say, takesMs)
+  else say()
+}
+
+/** It keeps no tasks, so it knows none that it could be asked about. */
+function refuse(response, { id }) {
+  const error = '{"code":-32601,"message":"Method not found"}'
+  response.writeHead(200, { 'content-type': 'application/json' })
+  response.end(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"error":${error}}`)
 }
 
 const streams = new Map()
@@ -83,7 +113,8 @@ const server = createServer((request, response) => {
     }
     const call = JSON.parse(body.toString())
     if (call.method === 'SendStreamingMessage') openStream(response, call)
-    else answer(response, call)
+    else if (call.method === 'SendMessage') answer(response, call)
+    else refuse(response, call)
   })
 })
 
@@ -93,9 +124,30 @@ serveCalls({
     port = await listening(server)
     return { port }
   },
-  stats: () => ({ executed, distinct: known.size, marks }),
+  stats: () => ({ executed, distinct: known.size, marks, disordered }),
+  repeated: () => repeated,
+  takeTime({ ms }) {
+    takesMs = ms
+  },
+  /** When these were executed last, on the shared clock; undefined: not at all. */
+  executions: ({ ids }) => ids.map((id) => known.get(id)),
+  /** Nobody listens any more. */
+  async away() {
+    const closed = new Promise((resolve) => server.close(resolve))
+    server.closeAllConnections()
+    await closed
+  },
+  /** On the same port again; says when. */
+  async back() {
+    const open = new Promise((resolve) => server.listen(port, '127.0.0.1', 1024, resolve))
+    await open
+    return sharedNow()
+  },
   reset() {
     executed = 0
+    disordered = 0
+    repeated = []
+    last.clear()
     known.clear()
     marks = []
   },

@@ -1,130 +1,88 @@
-/**
- * The load generator: a closed loop over plain sockets, each request written as one string and each answer cut by its
- * Content-Length. A library client costs as much as the server under measurement, and both share the machine's cores.
- */
-import { connect } from 'node:net'
+/** The load generator: closed and open loops of one operation, and the bare sender that webhooks are compared with. */
 import { Pool } from 'undici'
+import { quantilesOf } from '../numbers.mjs'
 import { serveCalls } from '../parts.mjs'
+import { closedLoop, openConnection, openLoop } from './connections.mjs'
 
 /** About 1.15 kB, as the budget's figures were taken. */
 const WORDS = 'Please book a table for two on Friday evening, somewhere quiet, and tell me what it will cost. '.repeat(
   9,
 )
 
-function requestWriter({ path, key, blocking, run }) {
+const headOf = (path, key, length) =>
+  `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nA2A-Version: 1.0\r\n` +
+  `${key ? `Authorization: Bearer ${key}\r\n` : ''}Content-Length: ${length}\r\n\r\n`
+
+function sendWriter({ path, key, blocking, run }) {
   const configuration = blocking ? '' : ',"configuration":{"returnImmediately":true}'
   const before = '{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{"message":{"messageId":"'
   const after = `","role":"ROLE_USER","parts":[{"text":"${WORDS}"}]}${configuration}}}`
-  const length = before.length + 36 + after.length
-  const head =
-    `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nA2A-Version: 1.0\r\n` +
-    `${key ? `Authorization: Bearer ${key}\r\n` : ''}Content-Length: ${length}\r\n\r\n`
+  const head = headOf(path, key, before.length + 36 + after.length)
   let sent = 0
   return () => `${head}${before}${run}-0000-4000-8000-${String(++sent).padStart(12, '0')}${after}`
 }
 
-const HEAD_END = '\r\n\r\n'
-const TASK_ID = /"task":\{"id":"([^"]+)"/
-
-/** One connection: the next request when the answer to the last is whole. */
-function openConnection(port, course) {
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-  let text = ''
-  let need = -1
-  let closing = false
-  let sentAt = 0
-  let busy = false
-  const next = () => {
-    if (performance.now() >= course.until) return socket.end()
-    if (closing) {
-      socket.destroy()
-      return openConnection(port, course)
-    }
-    sentAt = performance.now()
-    busy = true
-    course.sent++
-    course.open++
-    socket.write(course.write(), 'latin1')
-  }
-  socket.once('connect', next)
-  socket.on('data', (chunk) => {
-    text = text === '' ? chunk.latin1Slice() : text + chunk.latin1Slice()
-    if (need < 0) {
-      const end = text.indexOf(HEAD_END)
-      if (end < 0) return
-      const head = text.slice(0, end)
-      need = end + HEAD_END.length + Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0)
-      closing = /connection: close/i.test(head)
-    }
-    if (text.length < need) return
-    const answer = text
-    text = ''
-    need = -1
-    busy = false
-    course.open--
-    course.answered(answer, sentAt)
-    next()
-  })
-  socket.on('error', () => {})
-  socket.once('close', () => {
-    if (busy) {
-      course.open--
-      course.broken++
-    }
-    if (busy && performance.now() < course.until) openConnection(port, course)
-  })
+function getWriter({ path, key, ids }) {
+  const before = '{"jsonrpc":"2.0","id":1,"method":"GetTask","params":{"id":"'
+  const head = headOf(path, key, before.length + 36 + 3)
+  let asked = 0
+  return () => `${head}${before}${ids[asked++ % ids.length]}"}}`
 }
 
-const quantile = (sorted, at) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * at))] ?? 0
+const SENT = /"task":\{"id":"([^"]+)"/
+const GOT = /"result":\{"id":"([^"]+)"/
 
-async function sends({ port, connections, ms, skipMs, ...request }) {
+/** One operation for `ms`: in a closed loop, or with `rate` in an open one. */
+async function load({ port, connections, ms, skipMs, rate }, write, taskOf) {
   const began = performance.now()
   const latencies = []
   const tasks = []
-  let refused = 0
-  let firstRefusal = ''
+  const refusals = { count: 0, first: '' }
   const course = {
     until: began + ms,
     sent: 0,
     open: 0,
     broken: 0,
-    write: requestWriter(request),
-    answered(answer, sentAt) {
-      const task = answer.startsWith('HTTP/1.1 200') ? TASK_ID.exec(answer)?.[1] : undefined
+    write,
+    answered(answer, since) {
+      const task = answer.startsWith('HTTP/1.1 200') ? taskOf.exec(answer)?.[1] : undefined
       if (task === undefined) {
-        refused++
-        firstRefusal ||= answer.slice(0, 600)
+        refusals.count++
+        refusals.first ||= answer.slice(0, 600)
         return
       }
       tasks.push(task)
       const now = performance.now()
-      if (sentAt - began >= skipMs && now <= course.until) latencies.push(now - sentAt)
+      // What came late counts where latency is asked for, and not where a rate is.
+      if (since - began >= skipMs && (rate !== undefined || now <= course.until)) latencies.push(now - since)
     },
   }
+  if (rate === undefined) closedLoop(course)
+  else openLoop(course, rate)
   for (let n = 0; n < connections; n++) openConnection(port, course)
   await new Promise((resolve) => setTimeout(resolve, ms))
-  for (let waited = 0; course.open > 0 && waited < 10_000; waited += 20)
+  const unfinished = () => course.open > 0 || (course.waiting?.() ?? 0) > 0
+  for (let waited = 0; unfinished() && waited < 10_000; waited += 20)
     await new Promise((resolve) => setTimeout(resolve, 20))
-  const rate = latencies.length / ((ms - skipMs) / 1_000)
-  latencies.sort((a, b) => a - b)
   const { sent, open, broken } = course
   return {
-    rate,
-    p50: quantile(latencies, 0.5),
-    p99: quantile(latencies, 0.99),
+    rate: latencies.length / ((ms - skipMs) / 1_000),
+    ...quantilesOf(latencies),
     tasks,
     sent,
-    refused,
     broken,
     unanswered: open,
-    firstRefusal,
+    refused: refusals.count,
+    firstRefusal: refusals.first,
   }
 }
 
-/** The bare sender that webhooks are compared with: undici, one pool, the same body each time, nothing else. */
-async function posts({ port, inFlight, ms, skipMs, bytes }) {
+const sends = (options) => load(options, sendWriter(options), SENT)
+const gets = (options) => load(options, getWriter(options), GOT)
+
+/** A bare undici sender: one pool, the same body each time, nothing else. */
+async function posts({ port, inFlight, ms, skipMs, body, path = '/hook' }) {
   const pool = new Pool(`http://127.0.0.1:${port}`, { connections: inFlight, pipelining: 1 })
-  const body = 'x'.repeat(bytes)
   const until = performance.now() + ms
   const from = performance.now() + skipMs
   let counted = 0
@@ -132,7 +90,7 @@ async function posts({ port, inFlight, ms, skipMs, bytes }) {
     while (performance.now() < until) {
       const answer = await pool.request({
         method: 'POST',
-        path: '/hook',
+        path,
         headers: { 'content-type': 'application/a2a+json' },
         body,
       })
@@ -145,4 +103,4 @@ async function posts({ port, inFlight, ms, skipMs, bytes }) {
   return { rate: counted / ((ms - skipMs) / 1_000) }
 }
 
-serveCalls({ start: () => ({}), sends, posts })
+serveCalls({ start: () => ({}), sends, gets, posts })

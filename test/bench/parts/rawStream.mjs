@@ -40,6 +40,10 @@ const server = createServer((request, response) => {
 
 serveCalls({
   start: async () => ({ port: await listening(server) }),
+  memory() {
+    globalThis.gc?.()
+    return { rss: process.memoryUsage().rss }
+  },
   reset() {
     next = 1
   },

@@ -4,6 +4,7 @@
  */
 import { connect } from 'node:net'
 import { request } from 'undici'
+import { sharedNow } from '../numbers.mjs'
 import { serveCalls } from '../parts.mjs'
 
 const HASH = 0x23
@@ -37,6 +38,7 @@ function openReader({ port, path, head, body }, course) {
       reader.seen = number
     }
     course.frames++
+    course.taken?.(number)
     if (number === course.awaited) course.arrived()
   }
   socket.on('data', (piece) => {
@@ -108,4 +110,32 @@ function finish(readers, { rate, events }) {
   return { rate, events, lost, duplicated, closed: readers.filter(({ reader }) => reader.closed).length }
 }
 
-serveCalls({ start: () => ({}), fanOut })
+let held = []
+
+/** Subscribers that stay, with nothing to read. */
+async function hold({ subscribers, ...target }) {
+  const course = { frames: 0, awaited: 0, arrived: () => {} }
+  const more = Array.from({ length: subscribers }, () => openReader(target, course))
+  held.push(...more)
+  await Promise.all(more.map(({ opened }) => opened))
+  return { held: held.filter(({ reader }) => !reader.closed).length }
+}
+
+let arrivals = []
+
+/** Subscribers that note when each event reaches them, on the shared clock. */
+async function listen({ subscribers, ...target }) {
+  const course = { frames: 0, awaited: 0, arrived: () => {}, taken: (number) => arrivals.push([number, sharedNow()]) }
+  arrivals = []
+  held = Array.from({ length: subscribers }, () => openReader(target, course))
+  await Promise.all(held.map(({ opened }) => opened))
+}
+
+/** They go; gives what they noted. */
+function release() {
+  for (const { socket } of held) socket.destroy()
+  held = []
+  return arrivals
+}
+
+serveCalls({ start: () => ({}), fanOut, hold, listen, release })

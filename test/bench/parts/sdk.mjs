@@ -1,10 +1,13 @@
-/** The official SDK's server with its store in memory: what one would otherwise have. Nothing it accepts survives it. */
+/** The official SDK's server, with its store in memory (nothing it accepts survives it) or in PostgreSQL. */
 import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { AgentCard, Task } from '@a2a-js/sdk'
 import { AgentEvent, DefaultRequestHandler, InMemoryTaskStore } from '@a2a-js/sdk/server'
 import { jsonRpcHandler, UserBuilder } from '@a2a-js/sdk/server/express'
 import express from 'express'
 import { listening, serveCalls } from '../parts.mjs'
+import { run } from '../postgres.mjs'
 
 const executor = {
   async execute({ taskId, contextId }, bus) {
@@ -15,8 +18,22 @@ const executor = {
   async cancelTask() {},
 }
 
+/** As its documentation says: migrated by its own program, then a Kysely over a pg pool. */
+async function storeOn(databaseUrl) {
+  const server = createRequire(import.meta.url).resolve('@a2a-js/sdk/server')
+  await run(process.execPath, [join(dirname(server), '../cli/a2a_db.js'), 'upgrade', '--url', databaseUrl])
+  const [{ Kysely, PostgresDialect }, { Pool }, { DatabaseTaskStore }] = await Promise.all([
+    import('kysely'),
+    import('pg').then((module) => module.default),
+    import('@a2a-js/sdk/server/database'),
+  ])
+  const pool = new Pool({ connectionString: databaseUrl, max: 16 })
+  return new DatabaseTaskStore(new Kysely({ dialect: new PostgresDialect({ pool }) }))
+}
+
 serveCalls({
-  async start() {
+  async start({ databaseUrl }) {
+    const store = databaseUrl ? await storeOn(databaseUrl) : new InMemoryTaskStore()
     const app = express()
     const server = createServer(app)
     const port = await listening(server)
@@ -30,7 +47,7 @@ serveCalls({
       defaultOutputModes: ['text/plain'],
       skills: [{ id: 's', name: 's', description: 's', tags: ['t'] }],
     })
-    const requestHandler = new DefaultRequestHandler(card, new InMemoryTaskStore(), executor)
+    const requestHandler = new DefaultRequestHandler(card, store, executor)
     app.use('/', jsonRpcHandler({ requestHandler, userBuilder: UserBuilder.noAuthentication }))
     return { port }
   },

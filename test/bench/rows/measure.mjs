@@ -1,43 +1,74 @@
 /** What all rows share: rounds of limit and candidate in turn, medians, and the books that say what was lost. */
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-
-export function median(values) {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
-}
+import { median } from '../numbers.mjs'
 
 /**
- * Runs every variant once to warm up, then `rounds` times in turn. Gives the results of each by name. The ratio is taken
- * within each round and the median of those, so that an hour's noise hits both sides of it.
+ * Runs every variant once to warm up (if `warmUp`), then `rounds` times in turn. Gives the results of each by name. The
+ * ratio is taken within each round and the median of those, so that an hour's noise hits both sides of it.
  */
-export async function inTurn(variants, { rounds, say }) {
+export async function inTurn(variants, { rounds, say, warmUp = true }) {
   const results = Object.fromEntries(Object.keys(variants).map((name) => [name, []]))
-  for (let round = 0; round <= rounds; round++) {
+  for (let round = warmUp ? 0 : 1; round <= rounds; round++) {
     for (const [name, measure] of Object.entries(variants)) {
       const result = await measure(round === 0)
       if (round === 0) continue
       results[name].push(result)
-      say(`  ${name} ${round}/${rounds}: ${Math.round(result.rate)}/s`)
+      say(`  ${name} ${round}/${rounds}: ${shown(result)}`)
     }
   }
   return results
 }
 
-export const ratios = (ours, limit) => ours.map(({ rate }, round) => rate / limit[round].rate)
+function shown({ rate, p50, p99, value }) {
+  const times = p99 === undefined ? '' : `p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`
+  if (value !== undefined) return [value.toPrecision(4), times].filter(Boolean).join('; ')
+  return [rate !== undefined && `${Math.round(rate)}/s`, times].filter(Boolean).join('; ')
+}
 
-/** The numbers of one row of the table. */
-export function rowOf(ours, limit, books, notes = '') {
-  const spread = ratios(ours, limit)
+const byRate = ({ rate }) => rate
+
+/** Medians of what has latencies. */
+export function timesOf(rounds) {
+  if (rounds[0]?.p99 === undefined) return {}
+  const of = (name) => median(rounds.map((round) => round[name]))
+  return { times: { p50: of('p50'), p95: of('p95'), p99: of('p99'), max: Math.max(...rounds.map(({ max }) => max)) } }
+}
+
+/** The numbers of one row of the table: `of` what, in ours and in the limit; its rate if nothing else is said. */
+export function rowOf(ours, limit, books, notes = '', of = byRate) {
+  const spread = ours.map((round, at) => of(round) / of(limit[at]))
   return {
-    limit: median(limit.map(({ rate }) => rate)),
-    ours: median(ours.map(({ rate }) => rate)),
+    limit: median(limit.map(of)),
+    ours: median(ours.map(of)),
     ratio: median(spread),
     spread: [Math.min(...spread), Math.max(...spread)],
+    ...timesOf(ours),
     ...books,
     notes,
   }
+}
+
+/** A row that is held against a fixed bound, in its own unit. */
+export function plainRow(rounds, books, notes = '') {
+  const values = rounds.map(({ value }) => value)
+  return {
+    ours: median(values),
+    ratio: median(values),
+    spread: [Math.min(...values), Math.max(...values)],
+    ...timesOf(rounds),
+    ...books,
+    notes,
+  }
+}
+
+/** A row that was not measured, and why. */
+export const absent = (why) => ({ absent: why, lost: 0, duplicated: 0 })
+
+export const NOTHING_LOST = { lost: 0, duplicated: 0 }
+
+/** What was lost, came twice, or came out of order, in all rounds. */
+export function books(rounds) {
+  const sum = (name) => rounds.reduce((total, round) => total + (round[name] ?? 0), 0)
+  return { lost: sum('lost'), duplicated: sum('duplicated'), disordered: sum('disordered') }
 }
 
 /** CPU of a part during `run`, in microseconds for each thing done. */
@@ -47,41 +78,8 @@ export async function withCpu(part, run, count) {
   return { ...result, cpuMicros: ((await part.cpu()) - before) / Math.max(1, count(result)) }
 }
 
-/** With `--statements`: what Postgres' time went to. With `--profile`: what the part's time went to, as a list of self times and as a file for the developer tools. */
-export async function profiled(stage, part, name, run) {
-  if (stage.statements) {
-    await stage.server.statements()
-    const result = await run()
-    for (const { ms, calls, rows, query } of await stage.server.statements())
-      console.error(`${Math.round(ms)} ms, ${calls} times, ${rows} rows: ${query.replace(/\s+/g, ' ').slice(0, 150)}`)
-    return result
-  }
-  if (!stage.profile) return run()
-  await part.call('profileStart')
-  const result = await run()
-  const profile = await part.call('profileStop')
-  const folder = join(import.meta.dirname, '../out')
-  mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, `${name}.cpuprofile`), JSON.stringify(profile))
-  console.error(`self time, ${name}:\n${selfTimes(profile)}`)
-  return result
-}
-
-function selfTimes({ nodes, samples, timeDeltas }) {
-  const byId = new Map(nodes.map((node) => [node.id, node.callFrame]))
-  const times = new Map()
-  let all = 0
-  samples.forEach((id, at) => {
-    const { functionName, url, lineNumber } = byId.get(id)
-    if (functionName === '(idle)') return
-    const file = url.split('/').slice(-3).join('/')
-    const key = `${functionName || '(anonymous)'} ${file}:${lineNumber + 1}`
-    times.set(key, (times.get(key) ?? 0) + timeDeltas[at])
-    all += timeDeltas[at]
-  })
-  const top = [...times].sort((a, b) => b[1] - a[1]).slice(0, 45)
-  return top.map(([key, time]) => `${((time / all) * 100).toFixed(1).padStart(6)} %  ${key}`).join('\n')
-}
+export const cpuNote = (rounds, each = 'each', digits = 0) =>
+  `${median(rounds.map(({ cpuMicros }) => cpuMicros)).toFixed(digits)} µs of the gateway's CPU ${each}`
 
 /**
  * The rate at which a backlog was carried: from the first tenth (or `skipMs`) to the end of it, or of the window. `marks`
