@@ -462,3 +462,27 @@ export const auditHeads = pgTable('audit_heads', {
   prev: text('prev').notNull(),
   hash: text('hash').notNull(),
 })
+
+/** Whose webhooks may go where: that a place (scheme, host, port, path) agreed to have this tenant's, and until when that holds. */
+export const webhookProofs = pgTable(
+  'webhook_proofs',
+  {
+    tenant: text('tenant').notNull(),
+    /** SHA-256 of the address without its query. */
+    place: text('place').notNull(),
+    host: text('host').notNull(),
+    challengedAt: instant('challenged_at'),
+    provedUntil: instant('proved_until'),
+    how: text('how'),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenant, t.place] }),
+    index('webhook_proofs_by_host').on(t.host).where(sql`proved_until is not null`),
+  ],
+)
+
+/** When a host was last asked, by whomever: strangers must not have it asked more often than they themselves could. */
+export const webhookHosts = pgTable('webhook_hosts', {
+  host: text('host').primaryKey(),
+  challengedAt: instant('challenged_at').notNull(),
+})

@@ -170,6 +170,20 @@ onBothDrivers('the chain of the audit', (db) => {
     ],
     ['the head’s hash', ['update audit_heads set hash = prev'], 9, 'head'],
   ]
+  test('nothing in it is changed or removed by a statement, whoever makes it', async () => {
+    await aChain(db(), 'kept', 2)
+    for (const text of [
+      `update audit set actor = 'x' where tenant = $1`,
+      'delete from audit where tenant = $1',
+      `update audit set actor = 'x' where tenant = $1 and false`,
+    ])
+      await expect(run(db(), text, ['kept'])).rejects.toMatchObject({ sqlState: 'GW002' })
+    await expect(run(db(), 'truncate audit')).rejects.toMatchObject({ sqlState: 'GW002' })
+    expect(await walk(db(), 'kept')).toMatchObject({ checked: 2 })
+    // From here on this is about those who own the table, and take the guard away.
+    await run(db(), 'alter table audit disable trigger audit_append_only')
+  })
+
   test.each(TAMPERINGS)('found: %s', async (what, statements, sequence, fault) => {
     const tenant = `tampered ${what}`
     await aChain(db(), tenant, 9)

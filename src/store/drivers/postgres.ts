@@ -13,6 +13,8 @@ export interface PostgresOptions {
   readonly url: string
   readonly connections?: number
   readonly statementMs?: number
+  /** What the policies of the tables look at (schemas/db/…_second_line.sql); default: this is the gateway itself. */
+  readonly session?: Readonly<Record<string, string>>
   /** A pool was given up, and why. */
   readonly onReplaced?: (reason: string) => void
 }
@@ -30,6 +32,7 @@ function openPool({
   url,
   connections = LIMITS.poolConnections,
   statementMs = LIMITS.statementMs,
+  session = { 'app.role': 'gateway' },
 }: PostgresOptions): Pool {
   const sql = postgres(url, {
     max: connections,
@@ -42,6 +45,7 @@ function openPool({
     backoff: (tries: number) => Math.min(0.05 * 2 ** tries, LIMITS.reconnectMaxMs / 1000),
     onnotice: () => {},
     connection: {
+      ...session,
       application_name: 'waypost',
       statement_timeout: Math.min(LIMITS.serverStatementMs, statementMs),
       lock_timeout: 2_000,
