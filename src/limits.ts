@@ -247,6 +247,8 @@ export const LIMITS = {
   /** Callers that one process keeps count of; those that have not asked for a while are not among them. */
   rateBucketsMax: 10_000,
   agentsPerTenantMax: 10_000,
+  /** Those of the gateway's own machine that came without a key: one program gone wild must leave room for the others. */
+  enrolledAgentsMax: 1_000,
   keysPerTenantMax: 10_000,
 
   /** Rows of the audit that one request verifies. */

@@ -87,6 +87,7 @@ with made as (
   insert into agents (tenant, name, owner, registration, credentials, provisioned)
   select $1::text, $2::text, $3::text, $4::text::jsonb, $5::text, $6::boolean
   where (select count(*) from agents where tenant = $1) < $7::int
+    and ($24::int is null or (select count(*) from agents where tenant = $1 and owner = $3) < $24)
   on conflict do nothing
   returning *
 ), ${noting('made', 8)}, key as (
@@ -97,16 +98,19 @@ select ${columnsOf('a')} from made a`,
 
 const NO_KEY = Array.from({ length: 11 }, () => null)
 
-/** undefined: the name is taken, in this tenant or another, or the tenant has `agentsMax` agents. With `key`: its token, made by the same statement. */
+/**
+ * undefined: the name is taken, in this tenant or another, or the tenant has `agentsMax` agents, or its owner `ownedMax`.
+ * With `key`: its token, made by the same statement.
+ */
 export async function createAgent(
   db: Db,
   agent: NewAgent,
-  { agentsMax, note, key }: { agentsMax: number; note: AuditNote; key?: NewKey },
+  { agentsMax, ownedMax, note, key }: { agentsMax: number; ownedMax?: number; note: AuditNote; key?: NewKey },
 ): Promise<AgentRow | undefined> {
   const { tenant, name, owner, registration, credentials, provisioned } = agent
   const values = [tenant, name, owner, JSON.stringify(registration), credentials, provisioned, agentsMax]
   const keys = key ? keyValues(key) : NO_KEY
-  return (await db.query<AgentRow>(CREATE, [...values, ...auditValues(note), ...keys]))[0]
+  return (await db.query<AgentRow>(CREATE, [...values, ...auditValues(note), ...keys, ownedMax ?? null]))[0]
 }
 
 // The fronted card says what the registration says, so a change of it moves modified_at; another address, another card.

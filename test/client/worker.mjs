@@ -58,11 +58,17 @@ const DOES = {
     await sleep(20)
     return 'done'
   },
+  /** Under which lease it was done. */
+  async ledger(job) {
+    await sleep(5)
+    return `${job.delivery} ${job.attempt} ${job.lease}`
+  },
 }
 
 async function handle(job) {
   const [verb, ...words] = (job.task.history[0].parts[0].text ?? '').split(':')
-  tell('begun', { text: job.text, attempt: job.attempt, reclaimed: job.reclaimed === true, delivery: job.delivery })
+  const { text, attempt, delivery, lease, reclaimed = false } = job
+  tell('begun', { text, attempt, reclaimed, delivery, lease, at: Date.now() })
   if (job.text === 'four') return 'for four'
   job.signal.addEventListener('abort', () => tell('aborted', { why: job.signal.reason.name }))
   const answer = await DOES[verb](job, words.join(':'))

@@ -82,6 +82,11 @@ def brief(job, _):
     return "done"
 
 
+def ledger(job, _):
+    time.sleep(0.005)
+    return "%s %d %s" % (job.delivery, job.attempt, job.lease)
+
+
 DOES = {
     "upper": lambda job, text: text.upper(),
     "nothing": lambda job, _: None,
@@ -89,12 +94,14 @@ DOES = {
     "artifacts": lambda job, _: {"artifacts": [{"artifactId": "a", "text": "A"}, {"artifactId": "b", "text": "B"}]},
     "wrong": wrong, "again": again, "reject": lambda job, _: job.reject("not for me"), "ask": ask, "chunks": chunks,
     "steps": steps, "hold": hold, "finish": finish, "hear": hear, "deaf": deaf, "brief": brief,
+    "ledger": ledger,
 }
 
 
 def handle(job):
     verb, _, rest = (job.task["history"][0]["parts"][0].get("text") or "").partition(":")
-    tell("begun", text=job.text, attempt=job.attempt, reclaimed=job.reclaimed, delivery=job.delivery)
+    tell("begun", text=job.text, attempt=job.attempt, reclaimed=job.reclaimed, delivery=job.delivery,
+         lease=job.lease, at=time.time() * 1000)
     if job.text == "four":
         return "for four"
     answer = DOES[verb](job, rest)

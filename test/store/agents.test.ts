@@ -79,6 +79,15 @@ onBothDrivers('agents', (db) => {
     expect(await create(db(), agent(t, 'b'), 1)).toBeUndefined()
   })
 
+  test('an owner has no more than are his, and others still have room', async () => {
+    const t = tenant()
+    const owned = (name: string, owner: string) =>
+      createAgent(db(), { ...agent(t, name), owner }, { agentsMax: 10, ownedMax: 1, note: note('agent.registered') })
+    expect(await owned('a', 'local')).toBeDefined()
+    expect(await owned('b', 'local')).toBeUndefined()
+    expect(await owned('b', 'alice')).toBeDefined()
+  })
+
   test('another registration moves modified_at, the same does not; another address forgets the card', async () => {
     const t = tenant()
     const first = await create(db(), agent(t, 'echo'))

@@ -55,7 +55,7 @@ export interface AgentsTools {
   readonly signatures?: SignatureRules
   readonly clock: Clock
   readonly signals: HappeningSignals
-  readonly limits?: Partial<Pick<Limits, 'agentCacheMs' | 'agentCacheMax' | 'agentsPerTenantMax'>>
+  readonly limits?: Partial<Pick<Limits, 'agentCacheMs' | 'agentCacheMax' | 'agentsPerTenantMax' | 'enrolledAgentsMax'>>
 }
 
 export function createAgents(tools: AgentsTools): Agents {

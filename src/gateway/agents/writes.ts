@@ -30,7 +30,7 @@ export interface WriteTools {
   readonly newAgentKey: NewAgentKey
   /** Why the agent may not be registered, if its card can be had now and its signatures are not as they must be. */
   readonly cardRefusal?: (parsed: ParsedRegistration, tenant: string) => Promise<string | undefined>
-  readonly limits?: Partial<Pick<Limits, 'agentsPerTenantMax'>>
+  readonly limits?: Partial<Pick<Limits, 'agentsPerTenantMax' | 'enrolledAgentsMax'>>
   /** Tells the others, and answers the agent. */
   readonly changed: (agent: Agent, what: string, by: string) => Agent
 }
@@ -62,6 +62,9 @@ export const wrong = (field: string, description: string): A2AError =>
 export function createRegister(tools: WriteTools): Register {
   const { db, seal, changed } = tools
   const agentsMax = tools.limits?.agentsPerTenantMax ?? LIMITS.agentsPerTenantMax
+  const enrolledMax = tools.limits?.enrolledAgentsMax ?? LIMITS.enrolledAgentsMax
+  /** Of those who registered without a key; they are all one owner. */
+  const ownedMax = (by: Caller) => (isEnrolled(by) ? { ownedMax: enrolledMax } : {})
 
   async function create(parsed: ParsedRegistration, { by, provisioned }: RegisterAs): Promise<Registered | undefined> {
     const { registration, credentials } = parsed
@@ -73,6 +76,7 @@ export function createRegister(tools: WriteTools): Register {
       { tenant: by.tenant, name, owner: by.id, registration, credentials: sealed, provisioned },
       {
         agentsMax,
+        ...ownedMax(by),
         note: noteOf(by, 'agent.registered', name, { connector: connector.kind }),
         ...(made && { key: made.key }),
       },
@@ -121,11 +125,21 @@ export function createRegister(tools: WriteTools): Register {
     if (created) return created
     const twin = known ?? (await find())
     if (!twin && (await store.tenantOfAgent(db, name)) !== undefined) throw taken(name)
-    if (!twin) throw new A2AError('CONFIG_LIMIT', `there is room for ${agentsMax} agents, and they are all there`)
+    if (!twin) throw noRoom(isEnrolled(by) ? Math.min(enrolledMax, agentsMax) : agentsMax, by)
     if (!mayChange(twin, by)) throw taken(name)
     return replace(twin, parsed, as)
   }
 }
+
+/** Came without a key. */
+const isEnrolled = (by: Caller): boolean => by.kind === 'local' && !isAdmin(by)
+
+const noRoom = (max: number, by: Caller): A2AError =>
+  isEnrolled(by)
+    ? new A2AError('CONFIG_LIMIT', `there is room for ${max} agents that are registered without a key`, {
+        metadata: { hint: 'remove some, or register with a key that may' },
+      })
+    : new A2AError('CONFIG_LIMIT', `there is room for ${max} agents, and they are all there`)
 
 const taken = (name: string): A2AError => new A2AError('CONFLICT', `the name "${name}" is taken by another owner`)
 
