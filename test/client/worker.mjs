@@ -72,7 +72,7 @@ async function handle(job) {
   if (job.text === 'four') return 'for four'
   job.signal.addEventListener('abort', () => tell('aborted', { why: job.signal.reason.name }))
   const answer = await DOES[verb](job, words.join(':'))
-  tell('done', { text: job.text, delivery: job.delivery })
+  tell('done', { text, delivery, lease, at: Date.now() })
   return answer
 }
 

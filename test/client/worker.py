@@ -105,7 +105,7 @@ def handle(job):
     if job.text == "four":
         return "for four"
     answer = DOES[verb](job, rest)
-    tell("done", text=job.text, delivery=job.delivery)
+    tell("done", text=job.text, delivery=job.delivery, lease=job.lease, at=time.time() * 1000)
     return answer
 
 

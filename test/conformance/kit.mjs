@@ -37,6 +37,9 @@ const PROFILES = {
     '1.0-agent-0.3': { ...MODERN, agent: ['takesAll', '0.3'] },
     '1.0-agent-0.2': { ...MODERN, agent: ['takesAll', '0.2'] },
     '1.0-agent-restarts': { ...MODERN, agent: ['takesAll', 'restarts'] },
+    // The agent has no server: a worker collects what is sent; and one that looks every twenty seconds.
+    '1.0-mailbox': { ...MODERN, mailbox: true },
+    '1.0-mailbox-sleeps': { ...MODERN, mailbox: true, sleeps: 20, longestMs: 90 * 60_000, onDemand: true },
     '1.0-extension': { ...MODERN, agent: ['requires'], args: [...MODERN.args, '-k', 'missing_required_extension'] },
   },
   0.3: {
@@ -74,7 +77,7 @@ async function runKit({ kit, python, profile, url }) {
     stream.on('data', (chunk) => {
       printed += chunk
     })
-  const late = setTimeout(() => child.kill('SIGKILL'), LONGEST_MS)
+  const late = setTimeout(() => child.kill('SIGKILL'), profile.longestMs ?? LONGEST_MS)
   await new Promise((resolve, reject) => child.once('close', resolve).once('error', reject))
   clearTimeout(late)
   const xml = existsSync(report) ? readFileSync(report, 'utf8') : ''
@@ -127,7 +130,7 @@ async function main() {
   const python = PYTHON.includes('/') ? resolve(PYTHON) : PYTHON
   const failed = []
   for (const [name, profile] of Object.entries(PROFILES[line])) {
-    if (asked.length > 0 && !asked.includes(name)) continue
+    if (asked.length > 0 ? !asked.includes(name) : profile.onDemand) continue
     if (!(await runProfile(name, profile, { kit, python, expected: expectedOf(expectations, name) }))) failed.push(name)
   }
   if (process.env.CONFORMANCE_CASES) writeFileSync(process.env.CONFORMANCE_CASES, JSON.stringify(told))

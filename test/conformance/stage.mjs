@@ -13,7 +13,8 @@ const compiled = join(root, '.cache/conformance')
 export function compileAgent() {
   const tsc = join(root, 'node_modules/typescript/bin/tsc')
   const options = '--target es2023 --module nodenext --allowImportingTsExtensions --rewriteRelativeImportExtensions'
-  const where = ['--outDir', compiled, '--rootDir', root, join(root, 'test/conformance/tckAgent.ts')]
+  const programs = ['tckAgent.ts', 'tckMailbox.ts'].map((name) => join(root, 'test/conformance', name))
+  const where = ['--outDir', compiled, '--rootDir', root, ...programs]
   const flags = ['--ignoreConfig', '--noCheck', '--types', 'node', ...options.split(' ')]
   const { status } = spawnSync(process.execPath, [tsc, ...flags, ...where], { cwd: root, stdio: 'inherit' })
   if (status !== 0) throw new Error('the agent does not compile')
@@ -29,14 +30,28 @@ function freePort() {
   })
 }
 
-/** Answers `url`, and `close`, which says where the logs are if it is told to keep them. */
-export async function openStage({ agent: ways = [], env = {}, grpcScheme = '' }) {
+const ADMIN_KEY = `wp_admin_${'k'.repeat(43)}`
+
+/** What the card of the scripted agent says, of one without a server. */
+const MAILBOX = {
+  connector: { kind: 'mailbox' },
+  description: 'does as it is told',
+  skills: [{ id: 'scripts', name: 'Scripts', description: 'Plays the script that the text names', tags: ['test'] }],
+  defaultInputModes: ['*/*'],
+  defaultOutputModes: ['text/plain'],
+}
+
+/**
+ * Answers `url`, and `close`, which says where the logs are if it is told to keep them. `mailbox`: the agent has no server;
+ * `sleeps`: and looks only every so many seconds.
+ */
+export async function openStage({ agent: ways = [], env = {}, grpcScheme = '', mailbox, sleeps }) {
   const folder = mkdtempSync(join(tmpdir(), 'waypost-conformance-'))
   const [agentPort, port, grpcPort] = [await freePort(), await freePort(), await freePort()]
   const url = `http://127.0.0.1:${port}`
   mkdirSync(join(folder, 'cards'))
   const card = {
-    connector: { kind: 'a2a', url: `http://127.0.0.1:${agentPort}/` },
+    ...(mailbox ? MAILBOX : { connector: { kind: 'a2a', url: `http://127.0.0.1:${agentPort}/` } }),
     access: 'anonymous',
     maxInflight: 64,
     redelivery: 'atLeastOnce',
@@ -46,12 +61,14 @@ export async function openStage({ agent: ways = [], env = {}, grpcScheme = '' })
     const log = openSync(join(folder, `${name}.log`), 'a')
     return spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', log, log], env: { ...process.env, ...more } })
   }
+  const program = (name) => join(compiled, 'test/conformance', name)
   const children = [
-    start('agent', [join(compiled, 'test/conformance/tckAgent.js'), String(agentPort), ...ways], {}),
+    ...(mailbox ? [] : [start('agent', [program('tckAgent.js'), String(agentPort), ...ways], {})]),
     start('gateway', [join(root, 'dist/main.js')], {
       WAYPOST_DATA: join(folder, 'data'),
       WAYPOST_CARDS: join(folder, 'cards'),
       WAYPOST_ROOT_AGENT: 'tck',
+      WAYPOST_ADMIN_KEY: ADMIN_KEY,
       PUBLIC_URL: url,
       HOST: '127.0.0.1',
       PORT: String(port),
@@ -68,12 +85,23 @@ export async function openStage({ agent: ways = [], env = {}, grpcScheme = '' })
   }
   try {
     await until(async () => (await fetch(`${url}/readyz`)).ok, children)
+    if (mailbox) {
+      const often = sleeps === undefined ? [] : [String(sleeps)]
+      children.push(start('agent', [program('tckMailbox.js'), url, await tokenOf(url), ...often], {}))
+    }
     await meet(url)
     await until(async () => (await cardOf(url)).description === 'does as it is told', children)
   } catch (error) {
     throw new Error(`${error.message}; logs: ${await close({ keep: true })}`)
   }
   return { url, close }
+}
+
+/** A new one: an agent of a file has been told none. */
+async function tokenOf(url) {
+  const headers = { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/json' }
+  const answer = await fetch(`${url}/v1/agents/tck/rotate-key`, { method: 'POST', headers, body: '{}' })
+  return (await answer.json()).token
 }
 
 const cardOf = async (url) => (await fetch(`${url}/.well-known/agent-card.json`)).json()

@@ -110,7 +110,7 @@ export interface Ending {
   readonly state: number
   readonly endings: number
   readonly results: readonly string[]
-  /** Of its first WORKING and of its end, milliseconds since 1970. */
+  /** Of its first WORKING and of its end: when the database wrote it, milliseconds since 1970. */
   readonly beganAt: number
   readonly endedAt: number
 }
@@ -120,30 +120,30 @@ export async function endingsOf(stage: Stage, agent: string): Promise<Map<string
     id: string
     context: string
     state: number
+    at: number
     body: string
   }
   const all = await stage.rows<Row>(
-    `select t.id::text, t.context_id as context, t.state, e.body from tasks t join task_events e on e.task_id = t.id
+    `select t.id::text, t.context_id as context, t.state, (extract(epoch from e.at) * 1000)::float8 as at, e.body from tasks t join task_events e on e.task_id = t.id
      where t.agent = '${agent}' order by t.id, e.seq`,
   )
   const found = new Map<string, Ending>()
-  for (const { id, context, state, body } of all) {
+  for (const { id, context, state, at, body } of all) {
     const before = found.get(id) ?? { id, contextId: context, state, endings: 0, results: [], beganAt: 0, endedAt: 0 }
-    found.set(id, withEvent(before, JSON.parse(body)))
+    found.set(id, withEvent(before, at, JSON.parse(body)))
   }
   return found
 }
 
 interface Event {
-  readonly statusUpdate?: { status: { state: string; timestamp?: string } }
+  readonly statusUpdate?: { status: { state: string } }
   readonly artifactUpdate?: { artifact: { parts: { text?: string }[] } }
 }
 
-function withEvent(before: Ending, { statusUpdate, artifactUpdate }: Event): Ending {
+function withEvent(before: Ending, at: number, { statusUpdate, artifactUpdate }: Event): Ending {
   if (artifactUpdate) return { ...before, results: [...before.results, artifactUpdate.artifact.parts[0]?.text ?? ''] }
   if (!statusUpdate) return before
-  const { state, timestamp = '' } = statusUpdate.status
-  const at = Date.parse(timestamp)
+  const { state } = statusUpdate.status
   if (state === 'TASK_STATE_WORKING') return { ...before, beganAt: before.beganAt || at }
   if (!/COMPLETED|FAILED|CANCELED|REJECTED/.test(state)) return before
   return { ...before, endings: before.endings + 1, endedAt: at }

@@ -1,0 +1,174 @@
+/** C4: thousands of calls for work that wait, and a stream of messages: how soon the right one wakes, and what it costs to hold them. MAILBOX test 20. */
+import { readFileSync } from 'node:fs'
+import { Agent, request as send } from 'node:http'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { test } from 'vitest'
+import { uuidv7 } from '../../src/platform/ids.ts'
+import { dice } from '../faults/dice.ts'
+import { MINUTES, openReport, percentile, SEED, spread } from './report.ts'
+import { nap, openStage, operator } from './stage.ts'
+
+const POLLS = 5_000
+/** Each with as many calls as there are polls for one; one identity alone may not have them all. */
+const AGENTS = 1_000
+const PER_SECOND = 200
+const WAKE_MS = 250
+const WAIT_SECONDS = 50
+/** What is measured begins when all wait and what is compiled is compiled. */
+const WARM_MS = 20_000
+const SAMPLE_MS = 2_000
+/** Of resident memory, in a minute: less than this is the collector's business. */
+const GROWTH_MIB_MAX = 4
+
+interface Call {
+  readonly status: number
+  readonly text: string
+}
+
+test('C4', async () => {
+  const minutes = MINUTES ?? 5
+  const report = openReport(
+    'C4',
+    `${POLLS} idle long polls of ${AGENTS} agents, ${PER_SECOND} messages a second, ${minutes} min`,
+  )
+  const stage = await openStage()
+  const line = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY })
+  const post = (path: string, headers: Record<string, string>, body: string): Promise<Call> =>
+    new Promise((resolve, reject) => {
+      const request = send(stage.url + path, { method: 'POST', agent: line, headers }, (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }))
+        response.on('error', reject)
+      })
+      request.on('error', reject)
+      request.end(body)
+    })
+
+  let stopping = false
+  const sentAt = new Map<string, number>()
+  const wakes: number[] = []
+  const acks: number[] = []
+  const problems: string[] = []
+  let measuring = false
+  let waiting = 0
+
+  async function poll(token: string): Promise<void> {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+    while (!stopping) {
+      waiting++
+      const { status, text } = await post(`/v1/inbox/lease?wait=${WAIT_SECONDS}`, headers, '{}').catch((error) => ({
+        status: 0,
+        text: String(error),
+      }))
+      waiting--
+      if (status === 204 || stopping) continue
+      if (status !== 200) {
+        problems.push(`${status} ${text.slice(0, 100)}`)
+        await nap(500)
+        continue
+      }
+      const { lease, message } = JSON.parse(text) as { lease: string; message: { messageId: string } }
+      const since = sentAt.get(message.messageId)
+      sentAt.delete(message.messageId)
+      if (since !== undefined && measuring) wakes.push(performance.now() - since)
+      const settled = await post(`/v1/leases/${lease}/complete`, headers, '{"text":"done"}')
+      if (settled.status !== 200) problems.push(`complete: ${settled.status} ${settled.text.slice(0, 100)}`)
+    }
+  }
+
+  async function sendOne(name: string): Promise<void> {
+    const message = { messageId: uuidv7(), role: 'ROLE_USER', parts: [{ text: 'x' }] }
+    const began = performance.now()
+    sentAt.set(message.messageId, began)
+    const params = { message, configuration: { returnImmediately: true } }
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'SendMessage', params })
+    const { status, text } = await post(`/agents/${name}`, { ...operator, 'a2a-version': '1.0' }, body)
+    if (status !== 200 || text.includes('"error"')) problems.push(`send: ${status} ${text.slice(0, 160)}`)
+    if (measuring) acks.push(performance.now() - began)
+  }
+
+  try {
+    const random = dice(SEED)
+    const tokens: string[] = []
+    for (let n = 0; n < AGENTS; n += 20) {
+      const names = Array.from({ length: 20 }, (_, at) => `idle-${n + at}`)
+      tokens.push(...(await Promise.all(names.map((name) => stage.agent(name, { maxInflight: 100 })))))
+    }
+    report.tell(`${tokens.length} agents`)
+    const polls = Array.from({ length: POLLS }, (_, n) => poll(tokens[n % AGENTS] as string))
+    while (waiting < POLLS * 0.99) await nap(200)
+    report.tell(`${waiting} wait`)
+
+    const lag = monitorEventLoopDelay()
+    const pid = stage.replicas[0]?.pid() as number
+    const memory: { at: number; mib: number }[] = []
+    const startedAt = performance.now()
+    const end = startedAt + WARM_MS + minutes * 60_000
+    let due = startedAt
+    let sampled = 0
+    let spent = { at: 0, ms: 0 }
+    while (performance.now() < end) {
+      const now = performance.now()
+      if (!measuring && now - startedAt >= WARM_MS) {
+        measuring = true
+        lag.enable()
+        spent = { at: now, ms: cpuMs(pid) }
+      }
+      for (; due <= now; due += 1_000 / PER_SECOND)
+        void sendOne(`idle-${random.below(AGENTS)}`).catch((error) => problems.push(String(error)))
+      if (measuring && now - sampled >= SAMPLE_MS) {
+        sampled = now
+        memory.push({ at: (now - startedAt) / 60_000, mib: residentMiB(pid) })
+      }
+      await nap(5)
+    }
+    const cpu = (cpuMs(pid) - spent.ms) / (performance.now() - spent.at)
+    await nap(2_000)
+    const lost = [...sentAt.values()].length
+    stopping = true
+    line.destroy()
+    await Promise.allSettled(polls)
+
+    const growth = slope(memory)
+    report.fact('wake ms, from the send to the answered poll (p50 / p95 / p99 / max)', spread(wakes))
+    report.fact('acknowledged ms (p50 / p95 / p99 / max)', spread(acks))
+    report.fact('woken', wakes.length)
+    report.fact('resident MiB, first and last', `${memory[0]?.mib.toFixed(0)}, ${memory.at(-1)?.mib.toFixed(0)}`)
+    report.fact('growth, MiB a minute', growth.toFixed(2))
+    report.fact('the gateway’s share of a core', cpu.toFixed(2))
+    report.fact('this client’s own delay ms (p99)', (lag.percentile(99) / 1e6).toFixed(1))
+    report.check(
+      `p99 of the wakes is below ${WAKE_MS} ms`,
+      percentile(wakes, 0.99) < WAKE_MS,
+      percentile(wakes, 0.99).toFixed(1),
+    )
+    report.check('memory is flat', growth < GROWTH_MIB_MAX, `${growth.toFixed(2)} MiB a minute`)
+    report.check('all are woken', lost === 0, `${lost} never`)
+    report.none('nothing is refused', problems, wakes.length)
+  } finally {
+    stopping = true
+    line.destroy()
+    await stage.close()
+  }
+  report.end()
+}, 3_600_000)
+
+const residentMiB = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024
+
+/** Processor time of a process, in milliseconds; a tick is a hundredth of a second. */
+function cpuMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+  return (Number(fields[11]) + Number(fields[12])) * 10
+}
+
+/** Least squares, of what was taken in the second half: before, a collector still finds its size. */
+function slope(samples: readonly { at: number; mib: number }[]): number {
+  const late = samples.slice(Math.floor(samples.length / 2))
+  const mean = (of: (one: { at: number; mib: number }) => number) =>
+    late.reduce((sum, one) => sum + of(one), 0) / late.length
+  const [at, mib] = [mean((one) => one.at), mean((one) => one.mib)]
+  const spreadOf = late.reduce((sum, one) => sum + (one.at - at) ** 2, 0)
+  return late.reduce((sum, one) => sum + (one.at - at) * (one.mib - mib), 0) / (spreadOf || 1)
+}
