@@ -29,7 +29,7 @@ test('C8', async () => {
   )
   const stage = await openStage()
   try {
-    const [mine, foreign] = [await stage.agent('mine', { leaseSeconds: 5 }), await stage.agent('foreign')]
+    const [mine, foreign] = [await stage.agent('mine'), await stage.agent('foreign')]
     await guesses(stage, mine, foreign, report)
     await expired(stage, mine, report)
     await oversized(stage, mine, report)
@@ -66,12 +66,17 @@ async function ask(
   return { status: response.status, code, shape: JSON.stringify(same), ms, json }
 }
 
-async function aLease(stage: Stage, name: string, token: string): Promise<{ lease: string; task: string }> {
+async function aLease(
+  stage: Stage,
+  name: string,
+  token: string,
+  leaseSeconds = 600,
+): Promise<{ lease: string; task: string }> {
   const message = { messageId: randomUUID(), role: 'ROLE_USER', parts: [{ text: 'x' }] }
   const params = { message, configuration: { returnImmediately: true } }
   const key = operator.authorization.slice('Bearer '.length)
   await ask(stage, `/agents/${name}`, key, { jsonrpc: '2.0', id: 1, method: 'SendMessage', params })
-  const { json } = await ask(stage, '/v1/inbox/lease?wait=20', token)
+  const { json } = await ask(stage, '/v1/inbox/lease?wait=20', token, { leaseSeconds })
   return { lease: json.lease, task: json.task.id }
 }
 
@@ -148,7 +153,7 @@ async function guesses(stage: Stage, mine: string, foreign: string, report: Repo
 }
 
 async function expired(stage: Stage, mine: string, report: Report): Promise<void> {
-  const { lease } = await aLease(stage, 'mine', mine)
+  const { lease } = await aLease(stage, 'mine', mine, LIMITS.leaseSecondsMin)
   const next = await ask(stage, '/v1/inbox/lease?wait=30', mine)
   const before = await stored(stage)
   const answers: Answer[] = []
@@ -178,7 +183,7 @@ async function oversized(stage: Stage, mine: string, report: Report): Promise<vo
   const deep = `{"checkpoint":${'['.repeat(200)}${']'.repeat(200)}}`
   const cases: readonly [string, unknown, number][] = [
     ['a body beyond the limit', { text: 'x'.repeat(LIMITS.requestBytesMax) }, 413],
-    ['a checkpoint beyond the limit', { checkpoint: 'x'.repeat(LIMITS.checkpointBytesMax + 1) }, 400],
+    ['a checkpoint beyond the limit', { checkpoint: 'x'.repeat(LIMITS.checkpointBytesMax + 1) }, 413],
     ['more parts than there may be', { parts: many(LIMITS.partsMax + 1) }, 400],
     ['JSON that is too deep', deep, 400],
     ['a member that there is not', { txt: 'x' }, 400],
