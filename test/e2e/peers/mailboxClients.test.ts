@@ -11,7 +11,7 @@ import { all, mustBeTask, type PeerClient, withKey } from './client.ts'
 import { CLIENTS, nameOf } from './suite.ts'
 
 /** Long enough that whoever waited is told from whoever did not. */
-const BLOCK_SECONDS = 2
+const BLOCK_SECONDS = 1
 
 let world: World
 let worker: Promise<void>
@@ -48,7 +48,10 @@ afterAll(async () => {
   await world?.stop()
 })
 
-describe.each(CLIENTS.map((kind) => [nameOf(kind), kind] as const))('%s', (_name, kind) => {
+/** Each SDK in its own version; the newer one's older speech is tried by the other suites. */
+const KINDS = CLIENTS.filter(({ sdk, version }) => !sdk.includes('1.3') || version === '1.0')
+
+describe.each(KINDS.map((kind) => [nameOf(kind), kind] as const))('%s', (_name, kind) => {
   let client: PeerClient
   const connect = (name: string) =>
     kind.connect(`${world.gateway.url}/agents/${name}/`, withKey(world.gateway.adminKey))
@@ -56,13 +59,13 @@ describe.each(CLIENTS.map((kind) => [nameOf(kind), kind] as const))('%s', (_name
     client = await connect('clerk')
   })
 
-  test('sends, gets, and lists', async (context) => {
+  test('sends, gets, and lists', async () => {
     const contextId = uuidv7()
     const task = mustBeTask(await client.send('artifact please', { contextId }))
     expect([task.state, task.made]).toEqual(['COMPLETED', ['Generated text content']])
     expect(await client.get(task.id)).toEqual(task)
-    if (!client.list) return context.skip(`${kind.version} has no list`)
-    expect(await client.list(contextId)).toEqual([task.id])
+    // 0.3 has no list.
+    if (client.list) expect(await client.list(contextId)).toEqual([task.id])
   })
 
   test('streams from the first event to the last, and a question to its answer', async () => {
