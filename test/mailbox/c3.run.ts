@@ -5,8 +5,8 @@
 import { test } from 'vitest'
 import { uuidv7 } from '../../src/platform/ids.ts'
 import { dice } from '../faults/dice.ts'
-import { rpc } from '../faults/workload.ts'
 import { openReport, SEED } from './report.ts'
+import { rpc } from './senders.ts'
 import { type Begun, COMPLETED, type Ending, endingsOf, nap, openStage, type Stage, type Worker } from './stage.ts'
 
 const CONVERSATIONS = 50
@@ -78,7 +78,7 @@ async function sendAll({ replicas }: Stage): Promise<Sent[]> {
       const message = { messageId: uuidv7(), contextId, role: 'ROLE_USER', parts: [{ text: 'ledger:' }] }
       const params = { message, configuration: { returnImmediately: true } }
       const { result, error } = await rpc(random.pick(replicas).url, 'crew', 'SendMessage', params)
-      const task = (result as { task?: { id: string } } | undefined)?.task
+      const task = result?.task as { id: string } | undefined
       if (!task) throw new Error(`not sent: ${JSON.stringify(error)}`)
       sent.push({ id: task.id, contextId, nth })
     }

@@ -39,7 +39,7 @@ test('C5', async () => {
       for (const way of ['http', 'stdio'] as const) {
         const name = `${way}-${kind.replace(' ', '-')}`
         const where = way === 'http' ? { url: `${stage.url}/mcp`, token: await stage.agent(name) } : stdio(name)
-        await tryAll(await aHost(kind, where), name, stage, report)
+        await tryAll(await aHost(kind, where), name, report)
       }
     inspect(stage, home, report)
     await delegate({ stage, stdio, minutes, report })
@@ -51,7 +51,7 @@ test('C5', async () => {
   report.end()
 }, 3_600_000)
 
-async function tryAll(host: Host, name: string, stage: Stage, report: Report): Promise<void> {
+async function tryAll(host: Host, name: string, report: Report): Promise<void> {
   const called: string[] = []
   const call = async (tool: string, input: Record<string, unknown> = {}) => {
     const { result, isError, text } = await host.call(tool, input)

@@ -33,8 +33,6 @@ export interface ReplicaProcess {
   readonly running: () => boolean
   /** Ends that nobody had asked for. */
   readonly collapses: readonly string[]
-  /** Of the process that runs now. */
-  readonly pid: () => number | undefined
   /** What it wrote to its log since its first start. */
   readonly output: () => string
   remove(): Promise<void>
@@ -118,7 +116,6 @@ export async function aReplica(options: ReplicaOptions): Promise<ReplicaProcess>
     pause: () => void child?.kill('SIGSTOP'),
     resume: () => void child?.kill('SIGCONT'),
     running: () => child !== undefined,
-    pid: () => child?.pid,
     output: () => output,
     async remove() {
       const one = child
