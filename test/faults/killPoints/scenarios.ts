@@ -1,0 +1,8 @@
+/** All of them, in the order in which they are played. */
+import { COLLECTS } from './collects.ts'
+import { MANAGES } from './manages.ts'
+import type { Scenario } from './scenario.ts'
+import { SENDS } from './sends.ts'
+import { WEBHOOKS } from './webhooks.ts'
+
+export const SCENARIOS: readonly Scenario[] = [...SENDS, ...WEBHOOKS, ...COLLECTS, ...MANAGES]
