@@ -192,6 +192,7 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents, con
     signals,
     loopTools,
     owner: replica.id,
+    holdsUntil: replica.holdsUntil,
     webhooks: overrides.webhooks ?? {
       attemptsMax: limits.webhookAttemptsMax,
       firstMs: limits.webhookBackoffFirstMs,

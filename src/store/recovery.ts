@@ -78,13 +78,14 @@ export const ownLeases = (db: Db, owner: string): Promise<OwnLease[]> => db.quer
 const GIVE_BACK: Statement = {
   name: 'deliveries.giveBack',
   write: true,
-  text: `update deliveries d set state = 0, lease = null, owner = null, due_at = now(), code = g.code, attempt = d.attempt - g.uncounted,
+  text: `update deliveries d set state = 0, lease = null, owner = null, due_at = now(),
+  code = case when g.code = 'UNSENT' then coalesce(d.code, g.code) else g.code end, attempt = d.attempt - g.uncounted,
   reason = 'the database failed while it was in hand'
 from unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::smallint[]) as g (tenant, id, lease, code, uncounted)
 where d.tenant = g.tenant and d.id = g.id and d.lease = g.lease and d.state = 1`,
 }
 export interface GivenBack extends OwnLease {
-  /** UNSENT: provably not begun. LEASE_LOST: nobody knows how far it went. */
+  /** UNSENT: provably not begun; what a former attempt has left open stays so. LEASE_LOST: nobody knows how far it went. */
   readonly code: 'UNSENT' | 'LEASE_LOST'
 }
 /** Leases that nobody here answers for. */

@@ -13,7 +13,7 @@ import {
 } from '../../src/store/deliveries.ts'
 import { type Appended, createAppend, readEvents, type TaskChange } from '../../src/store/events.ts'
 import { addMessage, cancelQueued } from '../../src/store/messages.ts'
-import { beatReplica, joinReplica, leaseExpired, reapLeases } from '../../src/store/recovery.ts'
+import { beatReplica, giveBackLeases, joinReplica, leaseExpired, reapLeases } from '../../src/store/recovery.ts'
 import { createOpen, findTask, listTasks, type NewTask } from '../../src/store/tasks.ts'
 
 export function aNewTask(given: Partial<NewTask> = {}): NewTask {
@@ -313,6 +313,24 @@ export function storeSuite(driver: string, open: () => Promise<{ db: Db; close: 
       expect(await beatReplica(db, dead, 60_000)).toBeUndefined()
       expect(await reapLeases(db)).toMatchObject([{ id: leased!.id, owner: dead }])
       expect(await take('reap')).toMatchObject([{ id: leased!.id, attempt: 2, code: 'LEASE_LOST' }])
+    })
+
+    test('what is given back unsent keeps what a former attempt has left open', async () => {
+      const codes = async (before: string | null) => {
+        const agent = `back ${before}`
+        await openTask({ agent })
+        if (before !== null) {
+          const [first] = await take(agent)
+          const how = { state: 0, waitMs: 0, counts: true, reason: 'x', durationMs: 1, outcome: 'retry', status: null }
+          await createSettle(db).submit({ ...first!, ...how, code: before })
+        }
+        const [leased] = await take(agent)
+        await giveBackLeases(db, [{ ...leased!, code: 'UNSENT' }])
+        const [again] = await take(agent)
+        expect(again?.attempt).toBe(leased?.attempt)
+        return again?.code
+      }
+      expect([await codes(null), await codes('UNKNOWN')]).toEqual(['UNSENT', 'UNKNOWN'])
     })
 
     test('what waited too long can be taken for its end', async () => {

@@ -108,19 +108,21 @@ async function askFirst(attempt: Attempt, tools: AttemptTools, signal: AbortSign
 async function carry(attempt: Attempt, tools: AttemptTools, signal: AbortSignal): Promise<Attempt> {
   const { target, recorder, leased, load } = attempt
   if (!target || !recorder || attempt.verdict || attempt.outcome) return attempt
+  // Paused for longer than a lease, we may be the second to send it.
+  if (!tools.holds(leased.lease)) {
+    const verdict = refused('STOPPED', 'the lease may have run out', true)
+    return { ...attempt, verdict, code: leased.code ?? 'UNSENT' }
+  }
   try {
     const upstreamTask = load.upstreamTask
-    const verdict =
-      // Behind a bridge there is nobody to ask for news of a call: the bridge itself knows what goes on.
-      upstreamTask && !target.mcp && (leased.seq === 1 || leased.code === 'FOLLOW')
-        ? await tools.peer.follow(target, upstreamTask, recorder.sink, signal, tools.pushes.of(leased.taskId).nudged)
-        : await tools.peer.send(
-            target,
-            { ...peerRequest(attempt), push: tools.pushes.of(leased.taskId) },
-            recorder.sink,
-            signal,
-          )
-    return { ...attempt, verdict }
+    const push = tools.pushes.of(leased.taskId)
+    // Behind a bridge there is nobody to ask for news of a call: the bridge itself knows what goes on.
+    if (upstreamTask && !target.mcp && (leased.seq === 1 || leased.code === 'FOLLOW')) {
+      const verdict = await tools.peer.follow(target, upstreamTask, recorder.sink, signal, push.nudged)
+      return { ...attempt, verdict }
+    }
+    const verdict = await tools.peer.send(target, { ...peerRequest(attempt), push }, recorder.sink, signal)
+    return { ...attempt, verdict, sent: true }
   } finally {
     await recorder.flush().catch(() => {})
   }
@@ -213,9 +215,16 @@ async function commit(attempt: Attempt, tools: AttemptTools): Promise<Attempt> {
 const isFollowed = ({ recorder, load }: Attempt): boolean =>
   recorder?.recordedId() === true || (load.upstreamTask !== null && load.seq === 1)
 
-/** What the next holder must know: broken off by us, the agent may have the message, and has if its answer is recorded. */
+/** What is known of the message by these codes stays true until it is sent again. */
+const STANDING = new Set([...AMBIGUOUS, 'FOLLOW'])
+
+/**
+ * What the next holder must know: broken off by us, the agent may have the message, and has if its answer is recorded. An
+ * attempt that sent nothing (the agent was paused, or away) has found out nothing either: what was open before is open still.
+ */
 function codeOf(attempt: Attempt): string {
-  const { verdict, recorder } = attempt
+  const { leased, sent, verdict, recorder } = attempt
+  if (!sent && leased.code !== null && STANDING.has(leased.code)) return leased.code
   if (verdict?.kind !== 'refused') return 'UNKNOWN'
   if (verdict.code !== 'STOPPED' || !recorder) return verdict.code
   return isFollowed(attempt) ? 'FOLLOW' : 'UNKNOWN'

@@ -17,6 +17,8 @@ export interface Attempt {
   readonly recorder?: Recorder
   readonly verdict?: Verdict
   readonly outcome?: Outcome | { kind: 'superseded' }
+  /** It went out to the agent in this attempt; what former ones had left open was settled before. */
+  readonly sent?: boolean
   /** What the next holder must know when the attempt ends without an outcome. */
   readonly code?: string
 }

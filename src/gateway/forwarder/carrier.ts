@@ -26,11 +26,14 @@ export interface Carrier {
   giveBack(leased: readonly Leased[]): Promise<void>
 }
 
-export function createCarrier(forwarder: ForwarderTools, stopping: AbortSignal): Carrier {
+export function createCarrier(
+  forwarder: ForwarderTools,
+  { stopping, holds }: Pick<AttemptTools, 'stopping' | 'holds'>,
+): Carrier {
   const settleBatch = createSettle(forwarder.db)
   const standing = createStanding(forwarder.db)
   const { clock } = forwarder
-  const tools: AttemptTools = { ...forwarder, stopping, settle }
+  const tools: AttemptTools = { ...forwarder, stopping, holds, settle }
 
   function settle(
     { leased, startedAt }: { leased: Leased; startedAt: number },
@@ -178,15 +181,17 @@ export function createCarrier(forwarder: ForwarderTools, stopping: AbortSignal):
       return { leased, run: () => runMessage(leased, load, message), handed: true }
     },
     async giveBack(leased) {
-      const request: SettleRequest = {
+      const request: Omit<SettleRequest, 'code'> = {
         state: 'waiting',
         waitMs: 0,
         counts: false,
-        code: 'UNSENT',
         reason: 'handed over at shutdown',
         outcome: 'retry',
       }
-      await Promise.allSettled(leased.map((one) => settle({ leased: one, startedAt: clock.elapsed() }, request)))
+      // What an attempt before has left open is open still.
+      const back = (one: Leased) =>
+        settle({ leased: one, startedAt: clock.elapsed() }, { ...request, code: one.code ?? 'UNSENT' })
+      await Promise.allSettled(leased.map(back))
     },
   }
 }

@@ -55,10 +55,10 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
   const stopping = new AbortController()
   // Every attempt in flight listens to it; Node takes the eleventh for a leak and says so.
   setMaxListeners(0, stopping.signal)
-  const attempts: Carrier = createCarrier(tools, stopping.signal)
+  const attempts: Carrier = createCarrier(tools, { stopping: stopping.signal, holds })
   const health = createHealth({ ...tools, stopping: stopping.signal, onOpen: (lane) => wakeLane(lane) })
-  /** Leases of ours that somebody here answers for; what the database has beyond them is nobody's, and is given back. */
-  const held = new Set<string>()
+  /** Leases of ours that somebody here answers for, and under which name; what the database has beyond them is given back. */
+  const held = new Map<string, string>()
   const begun = new Set<string>()
   let draining = false
   let running = 0
@@ -77,6 +77,11 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
       lanes.set(key, lane)
     }
     return lane
+  }
+
+  /** Not for one that was taken under a name which we have lost, or may have lost while we were silent. */
+  function holds(lease: string): boolean {
+    return held.get(lease) === tools.owner() && clock.elapsed() < tools.holdsUntil()
   }
 
   function wakeLane(lane: Lane): void {
@@ -103,10 +108,11 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
       // No width: an agent that collects by itself.
       if (paused || draining || width === 0) return
       const { tenant, destination, watermark } = lane
-      const leased = await claim(db, { tenant, destination, watermark, count, owner: tools.owner() })
+      const owner = tools.owner()
+      const leased = await claim(db, { tenant, destination, watermark, count, owner })
       if (leased.length >= count) lane.behind = true
       const ready = await attempts.load(lane.kind, leased)
-      for (const { leased } of ready) held.add(leased.lease)
+      for (const { leased } of ready) held.set(leased.lease, owner)
       lane.ready.push(...ready)
     } catch (error) {
       lane.behind = true
@@ -194,8 +200,9 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
       if (room(lane) - lane.promised - lane.ready.length <= 0) return undefined
       lane.promised++
       const lease = uuidv7()
-      held.add(lease)
-      return { lease, owner: tools.owner() }
+      const owner = tools.owner()
+      held.set(lease, owner)
+      return { lease, owner }
     },
     take(handed) {
       const { row, lease } = handed

@@ -12,6 +12,11 @@ import { beatReplica, joinReplica, leaveReplica } from '../../store/recovery.ts'
 
 export interface Replica extends Service {
   readonly id: () => string
+  /**
+   * Until when what it leased under this id is certainly its own, in monotonic milliseconds: a lease's time after the last
+   * word of it that the database has heard was sent.
+   */
+  readonly holdsUntil: () => number
   /** There are others on this database, as far as is known. */
   readonly hasOthers: () => boolean
 }
@@ -27,6 +32,7 @@ export interface ReplicaTools {
 export async function joinAsReplica({ db, clock, loopTools, name }: ReplicaTools): Promise<Replica> {
   let id = uuidv7()
   let others = true
+  let holdsUntil = clock.elapsed() + LIMITS.leaseMs
   await joinReplica(db, id, name, LIMITS.leaseMs)
   const beats = loop(
     'replica.beat',
@@ -34,18 +40,24 @@ export async function joinAsReplica({ db, clock, loopTools, name }: ReplicaTools
       await clock.sleep(LIMITS.leaseHeartbeatMs, signal)
       if (signal.aborted) return
       await db.ping()
+      const until = clock.elapsed() + LIMITS.leaseMs
       const alive = await beatReplica(db, id, LIMITS.leaseMs)
       others = alive !== 1
-      if (alive !== undefined) return
+      if (alive !== undefined) {
+        holdsUntil = until
+        return
+      }
       const next = uuidv7()
       await joinReplica(db, next, name, LIMITS.leaseMs)
       id = next
+      holdsUntil = until
     },
     loopTools,
   )
   return {
     name: 'replica',
     id: () => id,
+    holdsUntil: () => holdsUntil,
     hasOthers: () => others,
     start: () => beats.start(),
     async stop() {

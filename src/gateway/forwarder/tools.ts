@@ -44,15 +44,19 @@ export interface AttemptTools {
   readonly webhooks: WebhookBounds
   /** Where agents that push are asked to push to. */
   readonly pushes: UpstreamPush
+  /** Whether this lease is certainly ours still: what must not be done twice is not begun without it. */
+  readonly holds: (lease: string) => boolean
   /** Aborted when the process goes. */
   readonly stopping: AbortSignal
 }
 
 /** What the forwarder works with. */
-export interface ForwarderTools extends Omit<AttemptTools, 'settle' | 'stopping'> {
+export interface ForwarderTools extends Omit<AttemptTools, 'settle' | 'holds' | 'stopping'> {
   readonly loopTools: LoopTools
   /** This process's incarnation: who holds what it leases. */
   readonly owner: () => string
+  /** Until when it holds them for certain, in monotonic milliseconds. */
+  readonly holdsUntil: () => number
   readonly widthOf: (tenant: string, destination: string) => Promise<{ width: number; paused: boolean }>
   /** Asks whether an agent is back without giving it work. */
   readonly probe: (tenant: string, destination: string, signal: AbortSignal) => Promise<boolean>
