@@ -72,7 +72,7 @@ function buildOthers(ground: Ground, parties: Parties, queue: Queue, opening: Op
 }
 
 /** What opening a task takes. */
-function buildOpening(ground: Ground, { egress }: Outward, queue: Queue): OpenTools {
+export function buildOpening(ground: Ground, { egress }: Outward, queue: Queue): OpenTools {
   const { db, seal, now } = ground
   const { forwarder, hub, depths, open } = queue
   return {

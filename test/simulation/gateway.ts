@@ -2,11 +2,14 @@
 import { setMaxListeners } from 'node:events'
 import { buildOperations, buildQueue, type Outward, type Parties } from '../../src/assembly.ts'
 import { type Agent, policyOf } from '../../src/gateway/agents/agent.ts'
+import { type Contacts, RIGHTS } from '../../src/gateway/agents/contacts.ts'
 import type { Agents } from '../../src/gateway/agents/registry.ts'
 import type { Mailbox } from '../../src/gateway/mailbox/mailbox.ts'
+import type { Others } from '../../src/gateway/operations/tools.ts'
 import type { Ground } from '../../src/ground.ts'
 import type { Happenings } from '../../src/happenings.ts'
 import { LIMITS } from '../../src/limits.ts'
+import { buildOpening } from '../../src/others.ts'
 import { createSeal } from '../../src/platform/seal.ts'
 import { createSignals } from '../../src/platform/signals.ts'
 import type { Execute } from '../../src/ports.ts'
@@ -27,6 +30,13 @@ export interface Surroundings {
   readonly agents: ReadonlyMap<string, SimAgent>
   readonly arrived: Arrived[]
 }
+
+/** Every mailbox here takes everybody's mail, and no agent is a channel. */
+const OPEN_TO_ALL: Pick<Contacts, 'standing' | 'mayStill'> = {
+  standing: async () => ({ rights: new Set(RIGHTS), held: false, as: 'admin' }),
+  mayStill: async () => true,
+}
+const NO_CHANNELS: Others = { admit: async () => undefined, open: () => undefined }
 
 const KEY = Buffer.alloc(32, 5)
 /** Fewer turns of the wheels, so that a second of the world costs less of ours. */
@@ -66,6 +76,7 @@ function agentsIn({ sea, agents }: Surroundings, owner: Owner): Agents {
   const there = (agent: Agent) => (agents.get(agent.name)?.awayUntil ?? 0) <= sea.time.elapsed()
   return {
     find: async (_: string, name: string) => known.get(name),
+    sharedLanes: async () => [],
     target: (agent: Agent) => ({ tenant: TENANT, name: agent.name, url: `http://${agent.name}/`, headers: {} }),
     ensureCard: async (agent: Agent) => ({ kind: 'ready', agent }),
     async probe(agent: Agent) {
@@ -117,12 +128,18 @@ export async function startProcess(around: Surroundings, name: string): Promise<
     mcp: { check: async () => undefined },
   } as unknown as Outward
   const registry = agentsIn(around, owner)
-  const parties = { agents: registry, presentCard: async () => undefined, presentExtended: async () => undefined }
-  const queue = await buildQueue(ground, outward, parties as unknown as Parties)
-  const execute = buildOperations(ground, outward, parties as unknown as Parties, queue)
+  const parties = {
+    agents: registry,
+    contacts: OPEN_TO_ALL,
+    presentCard: async () => undefined,
+    presentExtended: async () => undefined,
+  } as unknown as Parties
+  const queue = await buildQueue(ground, outward, parties)
+  const opening = buildOpening(ground, outward, queue)
+  const execute = buildOperations(ground, outward, parties, queue, { opening, others: NO_CHANNELS })
   const services = [queue.replica, queue.hub, queue.forwarder, queue.mailbox, queue.sweep]
   for (const service of services) await service.start()
-  await queue.hints.listen(queue.hub.look)
+  await queue.hints.listen(queue.hub.look, queue.mailbox.woken)
   const known = new Map([...agents.keys(), 'box'].map((one) => [one, agentOf(one, agents.get(one))]))
   return Object.assign(owner, {
     name,

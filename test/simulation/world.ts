@@ -5,6 +5,7 @@ import type { OperationName, Params } from '../../src/a2a/operations.ts'
 import type { Message, Task } from '../../src/a2a/tasks.ts'
 import { uuidv7 } from '../../src/platform/ids.ts'
 import type { Call, Caller, EventStream, Permit, StreamEntry } from '../../src/ports.ts'
+import { StoreError } from '../../src/store/db.ts'
 import { type Dice, dice } from '../faults/dice.ts'
 import { type Arrived, newAgent, type SimAgent } from './agents.ts'
 import { takeOver } from './determinism.ts'
@@ -91,7 +92,10 @@ export async function inWorld<T>(seed: number, live: (world: World) => Promise<T
   /** Starts it, and again whenever it has died. */
   async function supervise(at: number): Promise<void> {
     for (let life = 1; !over; life++) {
-      const process = await startProcess(around, `r${at}.${life}`).catch(() => undefined)
+      const process = await startProcess(around, `r${at}.${life}`).catch((error) => {
+        if (!(error instanceof StoreError)) sea.troubles.push(String((error as Error).stack))
+        return undefined
+      })
       if (process) {
         processes[at] = process
         while (process.alive && !over) await time.sleep(20)

@@ -1,4 +1,5 @@
 /** The queue as an agent sees it that collects: the statements of `store/mailbox.ts` and `store/inbox.ts`. */
+import { QUIET } from '../../../src/delivery.ts'
 import { numberOr, readArray, readRows } from './arrays.ts'
 import { at, byDue, type Delivery, isFree, leased, letGo, type Tables } from './rows.ts'
 import type { Statements } from './statements.ts'
@@ -186,13 +187,23 @@ export const MAILBOX: Statements = {
   },
   'inbox.due': (tables, values) =>
     readRows(values, 0, 2).flatMap(([tenant, destination]) => {
-      const due = [...tables.deliveries.values()].filter(
+      const all = [...tables.deliveries.values()].filter(
         (one) => one.tenant === tenant && one.destination === destination && one.state === 0 && one.dueAt <= tables.now,
       )
-      return due.length === 0
-        ? []
-        : [{ tenant, destination, due: due.length, level: Math.min(...due.map(({ priority }) => priority)) }]
+      const due = all.filter(({ priority }) => priority < QUIET)
+      const level = due.length === 0 ? null : Math.min(...due.map(({ priority }) => priority))
+      const results = all.length - due.length
+      return all.length === 0 ? [] : [{ tenant, destination, due: due.length, level, results }]
     }),
+  'mailbox.room': (tables, [tenant, destination, caller]) => {
+    const waiting = [...tables.deliveries.values()].filter(
+      (one) => one.tenant === tenant && one.destination === destination && one.state === 0 && one.kind === 'mailbox',
+    )
+    return [{ sent: waiting.filter((one) => taskOf(tables, one)?.caller === caller).length, bytes: 0 }]
+  },
+  // Nobody here has a mailbox of its own to which results come home.
+  'results.expire': () => [],
+  'results.settle': () => [],
   'inbox.signs': (tables, values) =>
     readRows(values, 0, 2).flatMap(([tenant, destination]) =>
       [...tables.deliveries.values()]

@@ -154,6 +154,17 @@ export const TASKS: Statements = {
     tables.configs.set(place, made as never)
     return [{ id }]
   },
+  'pushConfigs.standing': ({ configs }, values) =>
+    readRows(values, 0, 4)
+      .filter((row) => configs.get(at(row[1] ?? '', row[2] ?? '', row[3] ?? ''))?.disabledAt === null)
+      .map(([no]) => ({ no: Number(no) })),
+  'usage.count': ({ deliveries, configs }) => [
+    {
+      waiting: [...deliveries.values()].filter(({ state, kind }) => state === 0 && kind !== 'webhook').length,
+      webhooks: [...configs.values()].filter(({ disabledAt }) => disabledAt === null).length,
+    },
+  ],
+  'usage.bytes': () => [{ bytes: 0 }],
   'pushConfigs.find': ({ configs }, [tenant, taskId, id]) => {
     const found = configs.get(at(tenant as string, taskId as string, id as string))
     return found ? [{ ...found }] : []
