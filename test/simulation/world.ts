@@ -54,7 +54,7 @@ export interface World {
 }
 
 const PERMITS = new Set<Permit>(['operator', 'send', 'read', 'cancel', 'push'])
-const CALLER: Caller = { tenant: 'default', id: 'alice', kind: 'key', permits: PERMITS }
+export const CALLER: Caller = { tenant: 'default', id: 'alice', kind: 'key', permits: PERMITS }
 const STORM_MS = 12_000
 const EPOCH = Date.parse('2026-01-01T00:00:00Z')
 /** How long after the storm everything must be over. */
@@ -216,7 +216,7 @@ async function request<N extends OperationName>(
   name: N,
   params: Params<N>,
   agent: string,
-  lastEventId?: number,
+  { lastEventId, caller = CALLER }: { lastEventId?: number | undefined; caller?: Caller } = {},
 ): Promise<(Heard<unknown> & object) | undefined> {
   const { time, weather } = sea
   await time.sleep(latency(chance))
@@ -227,7 +227,7 @@ async function request<N extends OperationName>(
   setMaxListeners(0, gone.signal)
   const call: Call = {
     agent,
-    caller: CALLER,
+    caller,
     version: '1.0',
     binding: 'JSONRPC',
     extensions: [],
@@ -262,9 +262,15 @@ async function request<N extends OperationName>(
   })
 }
 
-async function untilHeard<N extends OperationName>(world: World, name: N, params: Params<N>, agent: string) {
+export async function untilHeard<N extends OperationName>(
+  world: World,
+  name: N,
+  params: Params<N>,
+  agent: string,
+  caller: Caller = CALLER,
+) {
   for (;;) {
-    const heard = await request(world, name, params, agent)
+    const heard = await request(world, name, params, agent, { caller })
     if (heard) return heard
     await world.sea.time.sleep(50 + world.dice.below(300))
   }
@@ -290,7 +296,7 @@ async function follow(world: World, message: SentMessage): Promise<void> {
     const last = frames.at(-1)?.sequence
     const heard = await (last === undefined
       ? request(world, 'SendStreamingMessage', paramsOf(world, message), message.agent)
-      : request(world, 'SubscribeToTask', { id: taskId }, message.agent, last))
+      : request(world, 'SubscribeToTask', { id: taskId }, message.agent, { lastEventId: last }))
     if (heard?.kind === 'refused') {
       if (last === undefined) message.refused = heard.reason
       break
@@ -421,7 +427,7 @@ async function settleIt(world: World, lease: string, delivery: string, verb: 'co
 }
 
 /** What a process answers, if it lives that long and the answer is not an error of the store. */
-function said<T>(time: Sea['time'], process: Owner, ask: () => Promise<T>): Promise<T | undefined> {
+export function said<T>(time: Sea['time'], process: Owner, ask: () => Promise<T>): Promise<T | undefined> {
   return new Promise((resolve) => {
     const off = time.after(10_000, () => resolve(undefined))
     const tell = (value: T | undefined) => {

@@ -5,8 +5,8 @@ import { uuidv7 } from '../../../src/platform/ids.ts'
 import type { ScriptedAgent } from '../../support/agent.ts'
 import type { Receiver } from '../../support/receiver.ts'
 import { ADMIN_KEY } from '../../support/replicas.ts'
+import type { Line, Sent } from '../checkers.ts'
 import type { Dice } from '../dice.ts'
-import type { Line, Sent } from '../workload.ts'
 
 /** Names of the agents that every scenario finds. */
 export type AgentName = 'dedupes' | 'polls' | 'old' | 'rest' | 'once' | 'few' | 'box'
