@@ -79,7 +79,8 @@ function settings() {
 function chosen({ row, fast, long }) {
   const ids = Object.keys(ROWS)
   if (!row) return fast ? FAST : ids.filter((id) => long || !ROWS[id].long)
-  const asked = row.split(',').flatMap((id) => ids.filter((one) => one === id || one.startsWith(`${id}-`)))
+  const among = (id) => ids.filter((one) => one === id || (one.startsWith(`${id}-`) && (long || !ROWS[one].long)))
+  const asked = row.split(',').flatMap(among)
   if (asked.length > 0) return asked
   console.error(`Error: no row "${row}"\nHint: the rows are ${ids.join(', ')}`)
   return process.exit(2)

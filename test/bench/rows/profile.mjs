@@ -54,9 +54,10 @@ function selfTimes(profile) {
 /** What a frame, and all that it calls, is counted as. */
 const KINDS = {
   'JSON.stringify': ({ functionName }) => functionName === 'jsonStringify',
-  'token verification': ({ url }) => /gateway\/callers\/|node_modules\/jose\//.test(url),
+  'token verification': ({ url }) => /gateway\/callers\/(?!quotas)|node_modules\/jose\//.test(url),
   'per-subscriber work': ({ url }) => /gateway\/tasks\/(hub|subscribe)\.js|bindings\/sse\.js/.test(url),
-  signature: ({ url, functionName }) => /platform\/es256|signatures\.js/.test(url) || /^sign/.test(functionName),
+  signature: ({ url, functionName }) =>
+    /platform\/es256|\/signatures\.js|bindings\/sign/.test(url) || /^[sS]ign(OneShot)?$/.test(functionName),
   'garbage collection': ({ functionName }) => functionName === '(garbage collector)',
 }
 
