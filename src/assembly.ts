@@ -10,6 +10,7 @@ import { createQuotas, parseRate } from './gateway/callers/quotas.ts'
 import { createTokenVerifier } from './gateway/callers/tokens.ts'
 import { createUsage, quotaOf } from './gateway/callers/usage.ts'
 import { cardsOf, withChannels } from './gateway/channels/addressable.ts'
+import { createLookAtBox } from './gateway/deliveries/boxes.ts'
 import { createDepths } from './gateway/deliveries/depth.ts'
 import { createRoom } from './gateway/deliveries/room.ts'
 import { createDirectoryAgent } from './gateway/directory/directory.ts'
@@ -249,6 +250,8 @@ export function buildOperations(
     others,
     contacts,
     room: createRoom({ db: ground.db, clock, limits }),
+    lookAtBox: createLookAtBox(ground),
+    seen: queue.mailbox.seen,
     clock,
     agents,
     hub,

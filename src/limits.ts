@@ -137,7 +137,14 @@ export const LIMITS = {
   newMessagesMax: 50,
   /** That an agent was seen is written down this often at most. */
   seenEveryMs: 15_000,
-  hintStreamsMax: 1_000,
+  hintStreamsMax: 4_000,
+  /** WebSockets of agents in one process and of one agent; frames of one socket that are being done at a time. */
+  socketsMax: 2_000,
+  socketsPerAgentMax: 64,
+  socketFramesMax: 64,
+  socketPingMs: 20_000,
+  /** What a socket that broke had taken is another's after this and one sweep: ten seconds, and one more. */
+  socketGraceSeconds: 9,
 
   // Channels
   /** One post is one statement: a thousand recipients are measured in test/bench/RESULTS.md. */

@@ -1,9 +1,16 @@
-/** The gRPC listener; that for HTTP is `main.ts`'s own. */
+/** The listeners: what bounds that for HTTP, the sockets on it, and that for gRPC. */
 import { readFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type RequestListener, type Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { createSecureContext } from 'node:tls'
-import type { Parties } from './assembly.ts'
+import type { Parties, Queue } from './assembly.ts'
 import { type Config, ConfigError } from './config.ts'
 import type { Ground } from './ground.ts'
+import { createHostCheck } from './http/hosts.ts'
+import { createInboxSockets, type InboxSockets } from './http/inboxSockets.ts'
+import { problem, traceIdOf, writeProblem } from './http/problem.ts'
+import type { Limits } from './limits.ts'
 import type { GrpcServerTools } from './wire/bindings/grpc/server.ts'
 
 /**
@@ -37,4 +44,64 @@ function certificateOf({ grpcTlsCert, grpcTlsKey }: Config): GrpcServerTools['tl
   } catch (error) {
     throw new ConfigError([{ setting: 'GRPC_TLS_CERT, GRPC_TLS_KEY', problem: (error as Error).message }])
   }
+}
+
+/** Where agents without a server stay connected. */
+export const buildSockets = (ground: Ground, { agents, authenticate }: Parties, { mailbox }: Queue): InboxSockets =>
+  createInboxSockets({
+    ...ground,
+    authenticate,
+    mailbox,
+    findAgent: agents.find,
+    checkHost: createHostCheck({ publicUrl: ground.url, bind: ground.config.host }),
+    draining: ground.draining.signal,
+  })
+
+/** Who offers another protocol (as HTTP/1 clients that know HTTP/2 do) is answered in this one, as if it had not. */
+export function upgrade(
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  { sockets, answer }: { sockets: InboxSockets; answer: RequestListener },
+): void {
+  const hasBody = request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined
+  if (request.headers.upgrade?.toLowerCase() === 'websocket' || hasBody) {
+    sockets.upgrade(request, socket, head)
+    return
+  }
+  const response = new ServerResponse(request)
+  response.assignSocket(socket as Socket)
+  response.shouldKeepAlive = false
+  response.on('finish', () => socket.end())
+  answer(request, response as never)
+}
+
+/** Node drops what is beyond its count without a word, and so the one header that another reader would go by. */
+export function refuseHeaders(request: IncomingMessage, response: ServerResponse): void {
+  writeProblem(response, problem(431, 'TOO_MANY_HEADERS', 'the request has too many headers', traceIdOf(request)))
+}
+
+/** Who waits to be asked for a body that is too large is refused without it (RFC 9110 §10.1.1). */
+export function askForBodies(server: Server, { requestBytesMax }: Limits): void {
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    if (Number(request.headers['content-length'] ?? 0) <= requestBytesMax) response.writeContinue()
+    server.emit('request', request, response)
+  })
+}
+
+/** Node's defaults leave a slow body open for more than 100 s and slow headers for 79 s. */
+const timersOf = (limits: Limits) => ({
+  headersTimeout: limits.headersTimeoutMs,
+  requestTimeout: limits.requestTimeoutMs,
+  keepAliveTimeout: limits.keepAliveTimeoutMs,
+  connectionsCheckingInterval: limits.connectionsCheckMs,
+  maxHeaderSize: limits.headerBytesMax,
+})
+
+export function boundedServer(limits: Limits): Server {
+  const server = createServer(timersOf(limits))
+  server.maxConnections = limits.connectionsMax
+  server.maxHeadersCount = limits.headersCountMax
+  server.maxRequestsPerSocket = limits.requestsPerSocketMax
+  return server
 }

@@ -1,5 +1,5 @@
 /** Starts the parts in order, stops them in reverse. `assembly.ts` builds them. */
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import type { RequestListener } from 'node:http'
 import { parseArgs } from 'node:util'
 import {
   buildOutward,
@@ -22,10 +22,8 @@ import { createHostCheck } from './http/hosts.ts'
 import { inboxRoutes } from './http/inbox.ts'
 import { createLog, type Log } from './http/log.ts'
 import { createMetrics, type Metrics } from './http/metrics.ts'
-import { problem, traceIdOf, writeProblem } from './http/problem.ts'
 import { roomFor } from './issuers.ts'
-import type { Limits } from './limits.ts'
-import { buildGrpc } from './listeners.ts'
+import { askForBodies, boundedServer, buildGrpc, buildSockets, refuseHeaders, upgrade } from './listeners.ts'
 import { buildDoors } from './others.ts'
 import { failpoint } from './platform/failpoints.ts'
 import { listen } from './platform/listen.ts'
@@ -72,7 +70,10 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   const places = createPlaces(roomFor(ground))
   const mcp = buildMcp(ground, parties, queue, execute)
   const spoken = { execute, places, mounts: [mcp.face, ...faces] }
-  server.on('request', buildInward(ground, outward, parties, queue, metrics, spoken))
+  const answer = buildInward(ground, outward, parties, queue, metrics, spoken)
+  const sockets = buildSockets(ground, parties, queue)
+  server.on('request', answer)
+  server.on('upgrade', (request, socket, head) => upgrade(request, socket, head, { sockets, answer }))
 
   const services: Service[] = [
     queue.replica,
@@ -82,6 +83,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     queue.forwarder,
     queue.mailbox,
     queue.sweep,
+    sockets,
     collector,
     mcp,
   ]
@@ -192,36 +194,6 @@ function buildInward(
     // The face checks the host by itself, and says what is wrong.
     if (checkHost(request) || !a2a.serve(request, response)) face(request, response)
   }
-}
-
-/** Node drops what is beyond its count without a word, and so the one header that another reader would go by. */
-function refuseHeaders(request: IncomingMessage, response: ServerResponse): void {
-  writeProblem(response, problem(431, 'TOO_MANY_HEADERS', 'the request has too many headers', traceIdOf(request)))
-}
-
-/** Who waits to be asked for a body that is too large is refused without it (RFC 9110 §10.1.1). */
-function askForBodies(server: Server, { requestBytesMax }: Limits): void {
-  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    if (Number(request.headers['content-length'] ?? 0) <= requestBytesMax) response.writeContinue()
-    server.emit('request', request, response)
-  })
-}
-
-/** Node's defaults leave a slow body open for more than 100 s and slow headers for 79 s. */
-const timersOf = (limits: Limits) => ({
-  headersTimeout: limits.headersTimeoutMs,
-  requestTimeout: limits.requestTimeoutMs,
-  keepAliveTimeout: limits.keepAliveTimeoutMs,
-  connectionsCheckingInterval: limits.connectionsCheckMs,
-  maxHeaderSize: limits.headerBytesMax,
-})
-
-function boundedServer(limits: Limits): Server {
-  const server = createServer(timersOf(limits))
-  server.maxConnections = limits.connectionsMax
-  server.maxHeadersCount = limits.headersCountMax
-  server.maxRequestsPerSocket = limits.requestsPerSocketMax
-  return server
 }
 
 /** What went wrong before the gateway ran, in the form that every command uses. */

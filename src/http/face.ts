@@ -122,6 +122,8 @@ export interface Page<Cursor> {
     show: (row: Row) => Shown,
     cursorOf: (row: Row) => Cursor,
   ): { items: Shown[]; next?: string }
+  /** A cursor of this list. */
+  write(cursor: Cursor): string
 }
 
 /** Throws INVALID_PARAMS for a cursor of another list or caller (SR-26). */
@@ -141,6 +143,7 @@ export function pageOf<Cursor>(
   return {
     fetch: size + 1,
     after,
+    write: (cursor) => tokens.write(cursor),
     answer(rows, show, cursorOf) {
       const shown = rows.slice(0, size)
       const last = shown.at(-1)

@@ -2,23 +2,17 @@
 import type { Socket } from 'node:net'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { A2AError } from '../a2a/errors.ts'
-import type { StreamResponse } from '../a2a/events.ts'
-import { HELD, mailKind, mailKindOf, QUIET } from '../delivery.ts'
-import { type Agent, destinationOf } from '../gateway/agents/agent.ts'
+import type { Agent } from '../gateway/agents/agent.ts'
 import { authorize } from '../gateway/callers/permits.ts'
 import type { Mailbox } from '../gateway/mailbox/mailbox.ts'
-import { messageOf, type Offer, skillOf } from '../gateway/mailbox/offer.ts'
-import { resultMessage } from '../gateway/mailbox/results.ts'
-import { textOf } from '../gateway/mailbox/tools.ts'
-import { LEVELS } from '../gateway/tasks/wishes.ts'
+import type { Offer } from '../gateway/mailbox/offer.ts'
 import type { Limits } from '../limits.ts'
 import type { Caller } from '../ports.ts'
-import type { InboxCursor, InboxRow } from '../store/inbox.ts'
-import { stateOf } from '../store/tasks.ts'
 import { contactRoutes } from './contacts.ts'
-import { type Access, checked, type Face, type FaceContext, iso, jsonBody, newFace, pageOf, times } from './face.ts'
+import { type Access, checked, type Face, type FaceContext, jsonBody, newFace } from './face.ts'
 import { streamHints } from './inboxEvents.ts'
-import { filterOf, LIST, leaseForm, WAIT } from './inboxForms.ts'
+import { leaseForm, requestOf, WAIT } from './inboxForms.ts'
+import { readingRoutes } from './inboxReading.ts'
 import { leaseRoutes, type WhoCollects } from './leases.ts'
 
 export interface InboxTools {
@@ -48,16 +42,21 @@ const needsToken = (asked = '<name>'): A2AError =>
     metadata: { permit: 'agent', scope: `mailbox:${asked.slice(0, 63)}` },
   })
 
-/** The agent whose token this is. Throws UNAUTHENTICATED, PERMISSION_DENIED, AGENT_NOT_FOUND. */
+/** The agent whose token this is. Throws PERMISSION_DENIED, AGENT_NOT_FOUND. */
+export async function collectorFor(
+  caller: Caller,
+  asked: string | undefined,
+  findAgent: InboxTools['findAgent'],
+): Promise<Agent> {
+  const agent = await findAgent(caller.tenant, collectsFor(caller, asked))
+  if (agent?.connector.kind !== 'mailbox')
+    throw new A2AError('AGENT_NOT_FOUND', 'this token is of an agent that does not collect')
+  return agent
+}
+
 export function createWhoCollects({ access, findAgent }: Pick<InboxTools, 'access' | 'findAgent'>): WhoCollects {
-  return async (context) => {
-    const caller = await access.require(context)
-    const name = collectsFor(caller, context.req.header('x-waypost-agent'))
-    const agent = await findAgent(caller.tenant, name)
-    if (agent?.connector.kind !== 'mailbox')
-      throw new A2AError('AGENT_NOT_FOUND', 'this token is of an agent that does not collect')
-    return agent
-  }
+  return async (context) =>
+    collectorFor(await access.require(context), context.req.header('x-waypost-agent'), findAgent)
 }
 
 export function inboxRoutes(tools: InboxTools): Face {
@@ -66,43 +65,16 @@ export function inboxRoutes(tools: InboxTools): Face {
   const who = createWhoCollects(tools)
   const body = leaseForm(limits)
 
-  face.get('/v1/inbox', async (context) => {
-    const agent = await who(context)
-    const query = checked(LIST, context.req.query())
-    const { state = 'waiting', after } = query
-    const filter = filterOf(query, QUIET)
-    const scope = ['inbox', agent.tenant, agent.name, state, JSON.stringify(filter)]
-    const page = pageOf<InboxCursor>({ ...query, cursor: query.cursor ?? after }, tools.pageKey, scope)
-    const { tenant, destination } = agent
-    const rows = await mailbox.list({
-      tenant,
-      destination,
-      ...filter,
-      state: state === 'leased' ? 1 : 0,
-      held: state === 'held',
-      after: page.after,
-      limit: page.fetch,
-    })
-    return context.json(page.answer(rows, showMail, ({ priority, dueAt, id }) => ({ priority, dueAt, id })))
-  })
-
   face.post('/v1/inbox/lease', async (context) => {
     const agent = await who(context)
     const { wait = 0 } = checked(WAIT, context.req.query())
-    const { max = 1, leaseSeconds, worker, reclaim = false, ...asked } = checked(body, await jsonBody(context))
-    const request = {
-      max,
-      leaseSeconds,
-      worker,
-      reclaim,
-      ...filterOf(asked, asked.kind?.includes('result') ? QUIET : LEVELS.length - 1),
-    }
+    const request = requestOf(checked(body, await jsonBody(context)))
     const call = createCall(context.env, (offers) => mailbox.takeBack(agent, offers))
     const offers = await mailbox.lease(agent, request, wait * 1_000, call.signal)
     call.answering(offers)
     const [first] = offers
     if (!first) return context.body(null, 204, wait === 0 ? { 'Retry-After': '1' } : {})
-    if (max > 1) return context.json({ items: offers })
+    if (request.max > 1) return context.json({ items: offers })
     return wantsText(context) ? context.text(first.text, 200, headersOf(first)) : context.json(first)
   })
 
@@ -113,6 +85,7 @@ export function inboxRoutes(tools: InboxTools): Face {
   })
 
   face.route('/', leaseRoutes({ mailbox, limits, who }))
+  face.route('/', readingRoutes({ ...tools, who }))
   face.route('/', contactRoutes({ ...tools, who }))
   return face
 }
@@ -177,33 +150,3 @@ const headersOf = ({ lease, task, from, attempt, message }: Offer): Record<strin
   Attempt: String(attempt),
   Context: asHeader(message.contextId ?? ''),
 })
-
-/** Of a result only what its last event says; the artifacts come with the lease, or with the task. */
-function mailIn(row: InboxRow) {
-  if (row.mailKind !== mailKind('result')) return { from: row.caller, message: messageOf(row), skillFrom: row.request }
-  const event = JSON.parse(row.body) as StreamResponse
-  const status = 'statusUpdate' in event ? event.statusUpdate.status : undefined
-  const task = { id: row.taskId, contextId: row.contextId, status: status ?? { state: stateOf(row.taskState) } }
-  return { from: destinationOf(row.agent), message: resultMessage(task), skillFrom: null }
-}
-
-/** One message that waits or is held, whole. */
-export function showMail(row: InboxRow) {
-  const { from, message, skillFrom } = mailIn(row)
-  return {
-    delivery: row.id,
-    state: row.state === 1 ? 'leased' : row.priority >= HELD ? 'held' : 'waiting',
-    attempt: row.attempt,
-    text: textOf(message.parts),
-    from,
-    kind: mailKindOf(row.mailKind),
-    labels: row.labels ?? [],
-    priority: LEVELS[row.priority >= HELD ? row.priority - HELD : row.priority] ?? 'low',
-    ...skillOf(message, skillFrom),
-    deadline: row.deadline === null ? null : iso(row.deadline),
-    ...times({ createdAt: row.createdAt, dueAt: row.dueAt, expiresAt: row.expiresAt, leasedUntil: row.leasedUntil }),
-    ...(row.worker !== null && { worker: row.worker }),
-    message,
-    task: { id: row.taskId, contextId: row.contextId, status: { state: stateOf(row.taskState) } },
-  }
-}

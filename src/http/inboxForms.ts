@@ -1,6 +1,6 @@
 /** What may be asked of an inbox, to take or to look: by kind, urgency, conversation, sender, label, skill. */
 import { z } from 'zod'
-import { MAIL_KINDS, type MailKind, mailKind } from '../delivery.ts'
+import { MAIL_KINDS, type MailKind, mailKind, QUIET } from '../delivery.ts'
 import { LEVELS, levelOf } from '../gateway/tasks/wishes.ts'
 import type { Limits } from '../limits.ts'
 import type { LeaseFilter } from '../store/collect.ts'
@@ -32,26 +32,38 @@ export const LIST = z.strictObject({
   urgent: flag.optional(),
   minPriority: z.union([z.coerce.number().int().min(0).max(9).transform(levelOf), level]).optional(),
   ...PAGE,
+  unread: flag.optional(),
   /** `next` of the page before. */
-  after: z.string().max(1_024).optional(),
+  after: z.string().max(8_192).optional(),
+  /** A watch: by arrival, and waits so many seconds if nothing has come. */
+  wait: z.coerce.number().min(0).max(3_600).optional(),
 })
 export const WAIT = z.strictObject({ wait: z.coerce.number().min(0).max(3_600).optional() })
 
+const asking = ({ leaseSecondsMin, leaseSecondsMax }: Limits) =>
+  z.strictObject({
+    leaseSeconds: z.int().min(leaseSecondsMin).max(leaseSecondsMax).optional(),
+    worker: z.string().min(1).max(128).optional(),
+    reclaim: z.boolean().optional(),
+    ...FILTERS,
+    kind: z.union([kind.transform((one) => [one]), z.array(kind).min(1).max(MAIL_KINDS.length)]).optional(),
+  })
+
+const namesWorker = ({ reclaim, worker }: { reclaim?: boolean | undefined; worker?: string | undefined }): boolean =>
+  !reclaim || worker !== undefined
+const NO_WORKER = { error: 'names the worker that reclaims', path: ['worker'] }
+
 /** The body of a call for work. */
-export const leaseForm = ({ leaseMax, leaseSecondsMin, leaseSecondsMax }: Limits) =>
-  z
-    .strictObject({
-      max: z.int().min(1).max(leaseMax).optional(),
-      leaseSeconds: z.int().min(leaseSecondsMin).max(leaseSecondsMax).optional(),
-      worker: z.string().min(1).max(128).optional(),
-      reclaim: z.boolean().optional(),
-      ...FILTERS,
-      kind: z.union([kind.transform((one) => [one]), z.array(kind).min(1).max(MAIL_KINDS.length)]).optional(),
-    })
-    .refine(({ reclaim, worker }) => !reclaim || worker !== undefined, {
-      error: 'names the worker that reclaims',
-      path: ['worker'],
-    })
+export const leaseForm = (limits: Limits) =>
+  asking(limits)
+    .extend({ max: z.int().min(1).max(limits.leaseMax).optional() })
+    .refine(namesWorker, NO_WORKER)
+
+/** A grant of credit on a socket. */
+export const creditForm = (limits: Limits) =>
+  asking(limits)
+    .extend({ n: z.int().min(0).max(limits.leaseMax) })
+    .refine(namesWorker, NO_WORKER)
 
 interface Asked {
   urgent?: boolean | undefined
@@ -74,4 +86,24 @@ export const filterOf = (
   contextId: contextId ?? null,
   from: from ?? null,
   skill: skill ?? null,
+})
+
+/** A call for work, as the mailbox is asked. What nobody is woken for comes only to who names it. */
+export const requestOf = ({
+  max = 1,
+  leaseSeconds,
+  worker,
+  reclaim = false,
+  ...asked
+}: Asked & {
+  max?: number | undefined
+  leaseSeconds?: number | undefined
+  worker?: string | undefined
+  reclaim?: boolean | undefined
+}) => ({
+  max,
+  leaseSeconds,
+  worker,
+  reclaim,
+  ...filterOf(asked, asked.kind?.includes('result') ? QUIET : LEVELS.length - 1),
 })

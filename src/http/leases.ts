@@ -4,13 +4,13 @@ import { A2AError } from '../a2a/errors.ts'
 import { Metadata, Part } from '../a2a/parts.ts'
 import type { Agent } from '../gateway/agents/agent.ts'
 import type { Mailbox } from '../gateway/mailbox/mailbox.ts'
-import type { Alive, NewMessage, Refused } from '../gateway/mailbox/report.ts'
+import type { Alive, Refused } from '../gateway/mailbox/report.ts'
 import type { Settled, Verdict } from '../gateway/mailbox/verdict.ts'
 import type { Limits } from '../limits.ts'
 import { isJsonType, readBody, refuseEncoding } from '../wire/bindings/body.ts'
 import { parseBody, refuseShape } from '../wire/bindings/scan.ts'
 import { checked, type Face, type FaceContext, newFace } from './face.ts'
-import { PROBLEM_TYPE, problem, problemText } from './problem.ts'
+import { PROBLEM_TYPE, problem } from './problem.ts'
 
 /** The agent whose token a request carries. */
 export type WhoCollects = (context: FaceContext) => Promise<Agent>
@@ -23,7 +23,14 @@ export interface LeaseTools {
 
 type ReadBody = (context: FaceContext) => Promise<unknown>
 
-const schemas = ({ leaseSecondsMin, leaseSecondsMax, partsMax, artifactsPerTaskMax, newMessagesMax }: Limits) => {
+/** What each verb takes. */
+export const leaseForms = ({
+  leaseSecondsMin,
+  leaseSecondsMax,
+  partsMax,
+  artifactsPerTaskMax,
+  newMessagesMax,
+}: Limits) => {
   const text = z.string().optional()
   const parts = z.array(Part).min(1).max(partsMax).optional()
   const leaseSeconds = z.int().min(leaseSecondsMin).max(leaseSecondsMax).optional()
@@ -68,20 +75,20 @@ const schemas = ({ leaseSecondsMin, leaseSecondsMax, partsMax, artifactsPerTaskM
 
 export function leaseRoutes({ mailbox, limits, who }: LeaseTools): Face {
   const face = newFace()
-  const forms = schemas(limits)
+  const forms = leaseForms(limits)
   const body: ReadBody = (context) => readReport(context, limits)
   const leaseIn = (context: FaceContext) => context.req.param('lease') ?? ''
 
   face.post('/v1/leases/:lease/renew', async (context) => {
     const agent = await who(context)
     const said = checked(forms.renew, await body(context))
-    return alive(context, await mailbox.renew(agent, leaseIn(context), said))
+    return answer(context, await mailbox.renew(agent, leaseIn(context), said))
   })
 
   face.post('/v1/leases/:lease/update', async (context) => {
     const agent = await who(context)
     const said = checked(forms.update, await body(context))
-    return alive(context, await mailbox.update(agent, leaseIn(context), said))
+    return answer(context, await mailbox.update(agent, leaseIn(context), said))
   })
 
   for (const verb of Object.keys(SETTLES) as Verdict['verb'][]) {
@@ -143,35 +150,36 @@ function textIn(body: Buffer): string | undefined {
   }
 }
 
-const alive = (context: FaceContext, said: Alive | Refused) =>
-  said.kind === 'alive' ? context.json(said.answer) : refused(context, said)
+/** What a verb is answered. */
+export type Spoken = Alive | Refused | Settled
 
-function answer(context: FaceContext, settled: Settled) {
-  if (settled.kind === 'settled') return context.json(settled.answer)
-  if (settled.kind === 'already settled')
-    return conflict(context, 'already_settled', `this lease was settled before, with other words: ${settled.by}`)
-  if (settled.kind === 'new messages') {
-    const hint = 'read them and go on, or complete again and name them in "ignore"'
-    const detail = 'the sender has said more to this task since'
-    return conflict(context, 'new_messages', detail, hint, { newMessages: settled.messages })
+function answer(context: FaceContext, said: Spoken) {
+  if ('answer' in said) return context.json(said.answer)
+  const refused = refusalOf(said, context.get('traceId'))
+  return context.body(JSON.stringify(refused), refused.status as never, { 'Content-Type': PROBLEM_TYPE })
+}
+
+type RefusedVerb = Exclude<Spoken, { answer: unknown }>
+
+/** Why nothing was changed, as a problem document. */
+export function refusalOf(said: RefusedVerb, traceId: string) {
+  const conflict = (code: string, detail: string, hint?: string) => {
+    const { headers: _, ...document } = problem(409, code, detail, traceId, { hint })
+    return document
   }
-  return refused(context, settled)
-}
-
-function refused(context: FaceContext, said: Refused) {
-  if (said.kind === 'lost')
-    return conflict(context, 'lease_lost', said.reason, 'drop what you have, and lease again; renew in time')
-  const unknown = problem(404, 'LEASE_NOT_FOUND', 'there is no such lease', context.get('traceId'))
-  return context.body(problemText(unknown), 404, { 'Content-Type': PROBLEM_TYPE })
-}
-
-function conflict(
-  context: FaceContext,
-  code: string,
-  detail: string,
-  hint?: string,
-  more: { newMessages?: readonly NewMessage[] } = {},
-) {
-  const { headers: _, ...document } = problem(409, code, detail, context.get('traceId'), { hint })
-  return context.body(JSON.stringify({ ...document, ...more }), 409, { 'Content-Type': PROBLEM_TYPE })
+  switch (said.kind) {
+    case 'already settled':
+      return conflict('already_settled', `this lease was settled before, with other words: ${said.by}`)
+    case 'new messages': {
+      const hint = 'read them and go on, or complete again and name them in "ignore"'
+      const document = conflict('new_messages', 'the sender has said more to this task since', hint)
+      return { ...document, newMessages: said.messages }
+    }
+    case 'lost':
+      return conflict('lease_lost', said.reason, 'drop what you have, and lease again; renew in time')
+    default: {
+      const { headers: _, ...document } = problem(404, 'LEASE_NOT_FOUND', 'there is no such lease', traceId)
+      return document
+    }
+  }
 }

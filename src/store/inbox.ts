@@ -86,19 +86,6 @@ where d.state = 1 and d.kind = 'mailbox'
 /** Held although its caller asked to cancel it longer than `graceMs` ago, or its task has ended otherwise. */
 export const cancelDue = (db: Db, graceMs: number): Promise<CancelDue[]> => db.query<CancelDue>(CANCEL_DUE, [graceMs])
 
-const SEEN: Statement = {
-  name: 'lanes.seenMany',
-  write: true,
-  text: `insert into lanes (tenant, destination, seen_at)
-select tenant, destination, now() from unnest($1::text[], $2::text[]) as w (tenant, destination) order by tenant, destination
-on conflict (tenant, destination) do update set closed_at = null, reason = null, failures = 0, probe_at = null, seen_at = now()`,
-}
-
-/** These agents are there, just now. Each once. */
-export const seenMany = async (db: Db, mailboxes: readonly Mailbox[]): Promise<void> => {
-  if (mailboxes.length > 0) await db.query(SEEN, columns(mailboxes, ['tenant', 'destination']))
-}
-
 export interface InboxCursor {
   readonly priority: number
   readonly dueAt: number
@@ -116,6 +103,8 @@ export interface InboxQuery extends Mailbox {
   readonly skill: string | null
   /** Only what waits for a consent; false: only what does not. */
   readonly held: boolean
+  /** Only what has no read mark. */
+  readonly unread: boolean
   readonly after: InboxCursor | undefined
   readonly limit: number
 }
@@ -133,6 +122,8 @@ export interface InboxRow {
   readonly expiresAt: number | null
   readonly leasedUntil: number | null
   readonly worker: string | null
+  readonly readAt: number | null
+  readonly ackBy: number | null
   readonly taskId: string
   readonly taskState: number
   readonly contextId: string
@@ -145,17 +136,22 @@ export interface InboxRow {
   readonly request: string | null
 }
 
+/** One message in an inbox, of the tables in `INBOX_FROM`. */
+export const INBOX_COLUMNS = `d.id::text, d.state, d.priority, coalesce(d.mail_kind, 0)::int as "mailKind", to_jsonb(d.labels) as labels, d.attempt, (extract(epoch from d.created_at) * 1000)::float8 as "createdAt",
+  (extract(epoch from d.due_at) * 1000)::float8 as "dueAt", (extract(epoch from d.expires_at) * 1000)::float8 as "expiresAt",
+  (extract(epoch from d.leased_until) * 1000)::float8 as "leasedUntil", d.worker, d.task_id::text as "taskId", t.state as "taskState",
+  t.context_id as "contextId", t.caller, t.agent, (extract(epoch from t.deadline) * 1000)::float8 as deadline, e.body, e.history, e.request,
+  (extract(epoch from d.read_at) * 1000)::float8 as "readAt", (extract(epoch from d.ack_by) * 1000)::float8 as "ackBy"`
+export const INBOX_FROM = `from deliveries d join tasks t on t.tenant = d.tenant and t.id = d.task_id
+join task_events e on e.tenant = d.tenant and e.task_id = d.task_id and e.seq = d.seq`
+
 const LIST: Statement = {
   name: 'inbox.list',
   write: false,
-  text: `select d.id::text, d.state, d.priority, coalesce(d.mail_kind, 0)::int as "mailKind", to_jsonb(d.labels) as labels, d.attempt, (extract(epoch from d.created_at) * 1000)::float8 as "createdAt",
-  (extract(epoch from d.due_at) * 1000)::float8 as "dueAt", (extract(epoch from d.expires_at) * 1000)::float8 as "expiresAt",
-  (extract(epoch from d.leased_until) * 1000)::float8 as "leasedUntil", d.worker, d.task_id::text as "taskId", t.state as "taskState",
-  t.context_id as "contextId", t.caller, t.agent, (extract(epoch from t.deadline) * 1000)::float8 as deadline, e.body, e.history, e.request
-from deliveries d join tasks t on t.tenant = d.tenant and t.id = d.task_id
-join task_events e on e.tenant = d.tenant and e.task_id = d.task_id and e.seq = d.seq
+  text: `select ${INBOX_COLUMNS}
+${INBOX_FROM}
 where d.tenant = $1 and d.destination = $2 and d.state = $3::smallint and case when $14::boolean then d.priority >= ${HELD} else d.priority <= $4::smallint end
-  and ($5::text is null or t.context_id = $5) and ($6::text is null or $6 = case d.kind when 'result' then 'agent:' || t.agent else t.caller end)
+  and (not $15::boolean or d.read_at is null) and ($5::text is null or t.context_id = $5) and ($6::text is null or $6 = case d.kind when 'result' then 'agent:' || t.agent else t.caller end)
   and ($7::int is null or (d.priority, d.due_at, d.id) > ($7::smallint, to_timestamp($8::float8 / 1000), $9::uuid))
   and ($11::smallint[] is null or coalesce(d.mail_kind, 0) = any($11::smallint[])) and ($12::text is null or $12 = any(d.labels))
   and ($13::text is null or strpos(e.body || coalesce(e.history, '') || coalesce(e.request, ''), $13) > 0)
@@ -179,6 +175,7 @@ export const listInbox = (db: Db, q: InboxQuery): Promise<InboxRow[]> =>
     q.label,
     skillNeedle(q.skill),
     q.held,
+    q.unread,
   ])
 
 const TASK_BYTES: Statement = {

@@ -14,6 +14,8 @@ export interface QueueRow extends LaneRow {
   /** When the oldest waiting one was made, milliseconds since 1970. */
   readonly oldestAt: number | null
   readonly now: number
+  /** Of an agent that collects: when it last took, renewed or settled. */
+  readonly workedAt: number | null
 }
 export const COUNT_MAX = 100_000
 
@@ -21,7 +23,7 @@ const QUEUES: Statement = {
   name: 'queues.read',
   write: false,
   text: `select w.destination, q.waiting, r.leased, ${ms('q.oldest', 'oldestAt')}, ${ms('l.closed_at', 'closedAt')}, l.reason, coalesce(l.failures, 0) as failures,
-  ${ms('l.probe_at', 'probeAt')}, ${ms('l.seen_at', 'seenAt')}, ${ms('now()', 'now')}
+  ${ms('l.probe_at', 'probeAt')}, ${ms('l.seen_at', 'seenAt')}, ${ms('l.worked_at', 'workedAt')}, ${ms('now()', 'now')}
 from unnest($2::text[]) as w (destination)
 cross join lateral (select count(*)::int as waiting, min(created_at) as oldest from (select d.created_at from deliveries d
   where d.tenant = $1 and d.destination = w.destination and d.state = 0 and d.priority <> ${QUIET} limit ${COUNT_MAX}) k) q

@@ -5,6 +5,8 @@ import { mailboxConsentSuite } from './mailboxConsentSuite.ts'
 import { mailboxFateSuite } from './mailboxFateSuite.ts'
 import { mailboxHomeSuite } from './mailboxHomeSuite.ts'
 import { mailboxKindsSuite } from './mailboxKindsSuite.ts'
+import { mailboxReadingSuite } from './mailboxReadingSuite.ts'
+import { mailboxSocketSuite } from './mailboxSocketSuite.ts'
 import { mailboxSuite } from './mailboxSuite.ts'
 import { mailboxTalkSuite } from './mailboxTalkSuite.ts'
 
@@ -15,6 +17,8 @@ for (const suite of [
   mailboxKindsSuite,
   mailboxHomeSuite,
   mailboxConsentSuite,
+  mailboxSocketSuite,
+  mailboxReadingSuite,
 ])
   suite('the embedded database', async () => ({ close: async () => {} }))
 

@@ -6,6 +6,8 @@ import { mailboxConsentSuite } from './mailboxConsentSuite.ts'
 import { mailboxFateSuite } from './mailboxFateSuite.ts'
 import { mailboxHomeSuite } from './mailboxHomeSuite.ts'
 import { mailboxKindsSuite } from './mailboxKindsSuite.ts'
+import { mailboxReadingSuite } from './mailboxReadingSuite.ts'
+import { mailboxSocketSuite } from './mailboxSocketSuite.ts'
 import { mailboxSuite } from './mailboxSuite.ts'
 import { mailboxTalkSuite } from './mailboxTalkSuite.ts'
 
@@ -22,6 +24,8 @@ for (const suite of [
   mailboxKindsSuite,
   mailboxHomeSuite,
   mailboxConsentSuite,
+  mailboxSocketSuite,
+  mailboxReadingSuite,
 ])
   suite('PostgreSQL', async () => ({ databaseUrl: await server.create(), close: async () => {} }))
 

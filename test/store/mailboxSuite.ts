@@ -5,10 +5,11 @@ import { type Collected, type LeaseQuery, leaseMail, reclaimMail } from '../../s
 import type { Db } from '../../src/store/db.ts'
 import { deliveryState } from '../../src/store/deliveries.ts'
 import { type Appended, createAppend, type TaskChange } from '../../src/store/events.ts'
-import { cancelDue, dueMail, heldSigns, listInbox, seenMany } from '../../src/store/inbox.ts'
+import { cancelDue, dueMail, heldSigns, listInbox } from '../../src/store/inbox.ts'
 import { findHeld, giveBackMail, type LeaseKey, pendingMail, renewMail, takeUpMail } from '../../src/store/mailbox.ts'
 import { addMessage, requestCancel } from '../../src/store/messages.ts'
 import { readQueues } from '../../src/store/queues.ts'
+import { seenMany } from '../../src/store/reading.ts'
 import { reapLeases } from '../../src/store/recovery.ts'
 import { createOpen, findTask, type NewTask } from '../../src/store/tasks.ts'
 import { aChange, aNewTask } from './suite.ts'
@@ -220,6 +221,7 @@ export function mailboxStoreSuite(driver: string, open: () => Promise<{ db: Db; 
         state: 0 as const,
         level: 3,
         held: false,
+        unread: false,
         kinds: null,
         label: null,
         skill: null,
@@ -234,7 +236,7 @@ export function mailboxStoreSuite(driver: string, open: () => Promise<{ db: Db; 
       expect(await dueMail(db, [box, { tenant: 'u', destination: 'agent:look' }])).toEqual([
         { ...box, due: 4, level: 0, results: 0 },
       ])
-      await seenMany(db, [box])
+      await seenMany(db, [{ ...box, worked: true }])
       expect((await readQueues(db, 't', ['agent:look']))[0]).toMatchObject({ waiting: 4, leased: 0 })
       expect((await readQueues(db, 't', ['agent:look']))[0]?.seenAt).toBeGreaterThan(0)
     })

@@ -1,6 +1,7 @@
 /** Whether an agent is there: derived from what was seen of it, never declared. */
 import type { QueueRow } from '../../store/queues.ts'
 import type { Agent } from './agent.ts'
+import { mailboxPresence } from './mailboxPresence.ts'
 
 export type PresenceState = 'online' | 'offline' | 'paused' | 'pending-approval' | 'unknown'
 
@@ -45,4 +46,10 @@ export function presenceOf(
   if (collects && lane.leased === 0 && lane.now - lane.seenAt > COLLECTOR_SILENCE_MS)
     return { state: 'offline', reason: 'has not asked for work', since: new Date(lane.seenAt), ...seen }
   return { state: 'online', ...seen }
+}
+
+/** There, and with room: of an agent that collects, by what it does. */
+export function isAvailable(agent: Agent, lane: QueueRow | undefined): boolean {
+  if (agent.connector.kind !== 'mailbox') return presenceOf(agent, lane).state === 'online'
+  return lane !== undefined && mailboxPresence(agent, lane).state === 'available'
 }

@@ -4,6 +4,7 @@ import { AgentExtension, AgentSkill } from '../../a2a/agentCard.ts'
 import { A2AError, type FieldViolation } from '../../a2a/errors.ts'
 import { LIMITS } from '../../limits.ts'
 import { isRate } from '../../ports.ts'
+import { cadenceMs } from './cadence.ts'
 import { Signatures } from './signatures.ts'
 
 /** Case-folded before it is checked; ASCII only, so that no name can look like another (SR-45). */
@@ -147,6 +148,15 @@ export const Registration = z.strictObject({
     .refine(isRate, { error: 'a number a second and, after a slash, how many at once (50/200), or off' })
     .optional(),
   policy: z.enum(['open', 'contacts', 'approval', 'closed']).optional(),
+  /** How often a mailbox looks: `live`, `polling`, or an ISO 8601 duration between two visits. */
+  cadence: z
+    .string()
+    .refine((text) => cadenceMs(text) !== undefined, {
+      error: '"live", "polling", or a duration as PT1H, a minute to 30 days',
+    })
+    .optional(),
+  /** Called when something waits in a mailbox and nobody is there. */
+  wake: z.strictObject({ url: webUrl, afterSeconds: z.int().min(60).max(86_400).optional() }).optional(),
   signatures: Signatures.optional(),
 })
 /** What is kept: the document without its credentials. */
@@ -166,6 +176,7 @@ const KNOWN: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^connector\.tools$/, ['allow', 'deny']],
   [/^credentials$/, ['header', 'value', 'scheme', 'token']],
   [/^backoff$/, ['firstMs', 'longestMs']],
+  [/^wake$/, ['url', 'afterSeconds']],
   [/^provider$/, ['url', 'organization']],
   [/^signatures$/, Object.keys(Signatures.shape)],
   [/^skills\.\d+$/, Object.keys(skill.shape)],

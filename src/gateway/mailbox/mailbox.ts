@@ -12,8 +12,9 @@ import {
   type InboxQuery,
   type InboxRow,
   listInbox,
-  seenMany,
 } from '../../store/inbox.ts'
+import { renewMail } from '../../store/mailbox.ts'
+import { type ArrivedQuery, type ArrivedRow, arrivedMail, markRead } from '../../store/reading.ts'
 import type { LostLease } from '../../store/recovery.ts'
 import type { Agent } from '../agents/agent.ts'
 import { gatewayStatus } from '../tasks/facts.ts'
@@ -23,6 +24,7 @@ import { createTake, type LeaseRequest, takeBack } from './lease.ts'
 import { type Offer, offer } from './offer.ts'
 import { createPolls, type Polls } from './polls.ts'
 import { type Alive, type Refused, type Renew, renew, type Update, update } from './report.ts'
+import { createSeen, type Seen } from './seen.ts'
 import { settle } from './settle.ts'
 import { laneAgent } from './shared.ts'
 import { leaseKey, type MailboxTools, type VerbTools } from './tools.ts'
@@ -44,7 +46,15 @@ export interface Mailbox extends Service, Consent {
   renew(agent: Agent, lease: string, said: Renew): Promise<Alive | Refused>
   update(agent: Agent, lease: string, said: Update): Promise<Alive | Refused>
   settle(agent: Agent, lease: string, verdict: Verdict): Promise<Settled>
+  /** Whoever took these has gone without a word: unless it comes back soon they are another's. */
+  dropped(agent: Agent, leases: readonly string[]): Promise<void>
   list(query: InboxQuery): Promise<InboxRow[]>
+  /** Sets a read mark, or takes it back. Answers the ids of those that are this agent's. */
+  read(agent: Agent, ids: readonly string[], read: boolean): Promise<string[]>
+  /** What has come since. */
+  arrived(query: ArrivedQuery): Promise<ArrivedRow[]>
+  /** A sign of life of this agent. */
+  seen(tenant: string, destination: string): void
   listen(agent: Agent, sink: HintSink): () => void
   /** Something may be due at this destination. */
   wake(tenant: string, destination: string): void
@@ -62,7 +72,7 @@ export function createMailbox(tools: MailboxTools): Mailbox {
   const { take, reclaim } = createTake(tools)
   const hints = createHints(tools)
   const polls = createPolls({ ...tools, take, takeBack: (agent, offers) => takeBack(agent, offers, verbTools) })
-  const presence = createPresence(tools)
+  const presence = createSeen(tools)
   const rate = createRate(tools)
   const wake = (tenant: string, destination: string) => {
     polls.wake(tenant, destination)
@@ -80,7 +90,7 @@ export function createMailbox(tools: MailboxTools): Mailbox {
 
   /** The lease that this text names, if it is one of this agent's; who names it is there. */
   const keyOf = async (agent: Agent, lease: string) => {
-    presence.seen([agent])
+    presence.worked(agent)
     const key = leaseKey(agent, lease)
     if (!key || key.destination === agent.destination) return key
     return (await tools.shared.of(agent)).includes(key.destination) ? key : undefined
@@ -99,7 +109,9 @@ export function createMailbox(tools: MailboxTools): Mailbox {
       rate.count(agent)
       presence.seen([agent])
       const kept = reclaims ? await reclaim(agent, request) : []
-      return kept.length > 0 ? kept : polls.wait(agent, request, waitMs, signal)
+      const offers = kept.length > 0 ? kept : await polls.wait(agent, request, waitMs, signal)
+      if (offers.length > 0) presence.worked(agent)
+      return offers
     },
     takeBack: (agent, offers) => takeBack(agent, offers, verbTools),
     async renew(agent, lease, said) {
@@ -114,7 +126,22 @@ export function createMailbox(tools: MailboxTools): Mailbox {
       const key = await keyOf(agent, lease)
       return key ? settle(agent, key, verdict, verbTools) : unknown
     },
+    async dropped(agent, leases) {
+      const grace = {
+        leaseSeconds: tools.limits.socketGraceSeconds,
+        defaultSeconds: 0,
+        touched: false,
+        checkpoint: null,
+      }
+      for (const lease of leases) {
+        const key = await keyOf(agent, lease)
+        if (key) await renewMail(tools.db, key, grace)
+      }
+    },
     list: (query) => listInbox(tools.db, query),
+    read: (agent, ids, read) => markRead(tools.db, agent, ids, read),
+    arrived: (query) => arrivedMail(tools.db, query),
+    seen: (tenant, destination) => presence.seen([{ tenant, destination }]),
     listen(agent, sink) {
       presence.seen([agent])
       return hints.listen(agent, sink)
@@ -137,7 +164,7 @@ export function createMailbox(tools: MailboxTools): Mailbox {
 interface WheelTools extends VerbTools {
   readonly polls: Polls
   readonly hints: Hints
-  readonly presence: Presence
+  readonly presence: Seen
 }
 
 /** The one timer: ends waits at every turn; once a second looks at the database for all who wait and listen. */
@@ -167,33 +194,6 @@ function createWheel(tools: WheelTools): Service {
     },
     tools.loopTools,
   )
-}
-
-type Presence = ReturnType<typeof createPresence>
-/** That an agent asked, renewed or settled is written down now and then, for all of them in one statement. */
-function createPresence({ db, clock, limits }: MailboxTools) {
-  const writtenAt = new Map<string, number>()
-  const fresh = new Map<string, Box>()
-  return {
-    seen(boxes: readonly Box[]): void {
-      for (const { tenant, destination } of boxes) {
-        const key = `${tenant} ${destination}`
-        const last = writtenAt.get(key)
-        if (last === undefined || clock.elapsed() - last >= limits.seenEveryMs) fresh.set(key, { tenant, destination })
-      }
-    },
-    async write(): Promise<void> {
-      const boxes = [...fresh.entries()]
-      fresh.clear()
-      await seenMany(
-        db,
-        boxes.map(([, box]) => box),
-      )
-      const now = clock.elapsed()
-      for (const [key, at] of writtenAt) if (now - at >= limits.seenEveryMs) writtenAt.delete(key)
-      for (const [key] of boxes) writtenAt.set(key, now)
-    },
-  }
 }
 
 /** Calls for work of one agent, counted by the second. */

@@ -134,7 +134,8 @@ async function accept(params: SendMessageRequest, call: AgentCall, tools: Operat
 }
 
 function told(opened: OpenedTask, call: AgentCall, tools: OperationTools): OpenedTask {
-  const { tenant, id: caller } = call.caller
+  const { tenant, id: caller, kind } = call.caller
+  if (kind === 'agent') tools.seen(tenant, caller)
   tools.signals.emit('task.accepted', {
     task: opened.id,
     tenant,

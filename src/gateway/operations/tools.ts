@@ -9,6 +9,7 @@ import type { PresentExtended } from '../agents/present.ts'
 import type { Agents } from '../agents/registry.ts'
 import type { Quotas } from '../callers/quotas.ts'
 import type { Usage } from '../callers/usage.ts'
+import type { LookAtBox } from '../deliveries/boxes.ts'
 import type { Room } from '../deliveries/room.ts'
 import type { Hub } from '../tasks/hub.ts'
 import type { Handed, OpenedTask, OpenTools } from '../tasks/open.ts'
@@ -42,6 +43,9 @@ export interface OperationTools extends OpenTools {
   readonly contacts: Contacts
   /** Of mailboxes. */
   readonly room: Room
+  readonly lookAtBox: LookAtBox
+  /** A sign of life of an agent that collects: it sends. */
+  readonly seen: (tenant: string, destination: string) => void
   readonly signals: HappeningSignals
   /** For agents behind a bridge. */
   readonly checkBridged?: CheckMessage

@@ -1,5 +1,6 @@
 /** One agent as the management routes show it. */
 import type { Agent } from '../../gateway/agents/agent.ts'
+import { type MailboxPresence, mailboxPresence } from '../../gateway/agents/mailboxPresence.ts'
 import { type Presence, presenceOf } from '../../gateway/agents/presence.ts'
 import { placeOf } from '../../gateway/agents/present.ts'
 import { mayChange } from '../../gateway/agents/writes.ts'
@@ -36,6 +37,12 @@ const presenceMembers = ({ state, reason, since, lastSeenAt, probeAt }: Presence
   ...times({ since, lastSeenAt, nextProbeAt: probeAt }),
 })
 
+/** Of an agent that collects. */
+export const showPresence = ({ lastSeen, lastWorked, nextExpected, oldestWaiting, ...said }: MailboxPresence) => ({
+  ...said,
+  ...times({ lastSeen, lastWorked, nextExpected, oldestWaiting }),
+})
+
 /** One agent as everybody of the tenant sees it; its address and owner are for those who may change it. */
 export function show(agent: Agent, lane: QueueRow | undefined, by: Caller, publicUrl: string): object {
   const { connector, card, registration } = agent
@@ -55,6 +62,7 @@ export function show(agent: Agent, lane: QueueRow | undefined, by: Caller, publi
     queued: lane?.waiting ?? 0,
     running: lane?.leased ?? 0,
     ...times({ oldestAt: lane?.oldestAt }),
+    ...(lane && connector.kind === 'mailbox' && { presence: showPresence(mailboxPresence(agent, lane)) }),
     ...placesOf(agent, publicUrl),
     visibility: agent.policy.visibility,
     access: agent.policy.access,

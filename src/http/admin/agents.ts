@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { A2AError } from '../../a2a/errors.ts'
 import { type Agent, tellsCard } from '../../gateway/agents/agent.ts'
 import type { Contacts } from '../../gateway/agents/contacts.ts'
-import { presenceOf } from '../../gateway/agents/presence.ts'
+import { isAvailable } from '../../gateway/agents/presence.ts'
 import { isVisible } from '../../gateway/agents/present.ts'
 import type { Agents } from '../../gateway/agents/registry.ts'
 import { mayChange } from '../../gateway/agents/writes.ts'
@@ -225,9 +225,7 @@ export async function search(
       by.tenant,
       listed.filter((agent) => isVisible(agent, by)),
     )
-    const wanted = seen.filter(
-      ({ agent, lane }) => available === undefined || (presenceOf(agent, lane).state === 'online') === available,
-    )
+    const wanted = seen.filter(({ agent, lane }) => available === undefined || isAvailable(agent, lane) === available)
     found.push(...wanted)
     read += listed.length
     cursor = listed.at(-1)?.name

@@ -92,7 +92,16 @@ export async function inboxNote(seat: Seat, tools: DeskTools): Promise<Record<st
   const { tenant, destination } = agent
   const [due] = await dueMail(tools.db, [{ tenant, destination }])
   if (!due || due.level === null) return { inbox: { unread: 0, urgent: 0 } }
-  const any = { held: false, kinds: null, label: null, skill: null, contextId: null, from: null, after: undefined }
+  const any = {
+    held: false,
+    unread: false,
+    kinds: null,
+    label: null,
+    skill: null,
+    contextId: null,
+    from: null,
+    after: undefined,
+  }
   const all = { tenant, destination, state: 0 as const, ...any }
   const urgent = due.level > 0 ? [] : await tools.mailbox.list({ ...all, level: 0, limit: URGENT_SHOWN_MAX })
   return { inbox: { unread: due.due, urgent: urgent.length } }

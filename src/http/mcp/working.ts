@@ -8,7 +8,7 @@ import { LEVELS } from '../../gateway/tasks/wishes.ts'
 import { stateOf } from '../../store/tasks.ts'
 import { type ToolInput, WAIT_SECONDS_DEFAULT } from '../../wire/bridges/mcp/catalogue.ts'
 import { pageOf } from '../face.ts'
-import { showMail } from '../inbox.ts'
+import { showMail } from '../mail.ts'
 import { answer, collector, type DeskTools, inboxNote, invalid, type Seat, type Tool } from './desk.ts'
 import { beating } from './following.ts'
 import { contentOf, threadOf } from './view.ts'
@@ -28,7 +28,17 @@ export const readInbox: Tool<ToolInput<'read_inbox'>> = async (input, seat, tool
   const scope = ['mcp inbox', tenant, agent.name, urgent]
   const page = pageOf<{ priority: number; dueAt: number; id: string }>({ limit, cursor: after }, tools.pageKey, scope)
   const level = urgent ? 0 : LEVELS.length - 1
-  const query = { tenant, destination, state: 0 as const, held: false, level, kinds: null, label: null, skill: null }
+  const query = {
+    tenant,
+    destination,
+    state: 0 as const,
+    held: false,
+    unread: false,
+    level,
+    kinds: null,
+    label: null,
+    skill: null,
+  }
   const rows = await tools.mailbox.list({ ...query, contextId: null, from: null, after: page.after, limit: page.fetch })
   const { items, next: cursor } = page.answer(
     rows,
