@@ -57,8 +57,14 @@ export const buildSockets = (ground: Ground, { agents, authenticate }: Parties, 
     draining: ground.draining.signal,
   })
 
+/** Begins to answer. */
+export function serve(server: Server, how: { answer: RequestListener; sockets: InboxSockets }): void {
+  server.on('request', how.answer)
+  server.on('upgrade', (request, socket, head) => upgrade(request, socket, head, how))
+}
+
 /** Who offers another protocol (as HTTP/1 clients that know HTTP/2 do) is answered in this one, as if it had not. */
-export function upgrade(
+function upgrade(
   request: IncomingMessage,
   socket: Duplex,
   head: Buffer,
@@ -82,7 +88,7 @@ export function refuseHeaders(request: IncomingMessage, response: ServerResponse
 }
 
 /** Who waits to be asked for a body that is too large is refused without it (RFC 9110 §10.1.1). */
-export function askForBodies(server: Server, { requestBytesMax }: Limits): void {
+function askForBodies(server: Server, { requestBytesMax }: Limits): void {
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     if (Number(request.headers['content-length'] ?? 0) <= requestBytesMax) response.writeContinue()
     server.emit('request', request, response)
@@ -103,5 +109,6 @@ export function boundedServer(limits: Limits): Server {
   server.maxConnections = limits.connectionsMax
   server.maxHeadersCount = limits.headersCountMax
   server.maxRequestsPerSocket = limits.requestsPerSocketMax
+  askForBodies(server, limits)
   return server
 }

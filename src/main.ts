@@ -23,7 +23,7 @@ import { inboxRoutes } from './http/inbox.ts'
 import { createLog, type Log } from './http/log.ts'
 import { createMetrics, type Metrics } from './http/metrics.ts'
 import { roomFor } from './issuers.ts'
-import { askForBodies, boundedServer, buildGrpc, buildSockets, refuseHeaders, upgrade } from './listeners.ts'
+import { boundedServer, buildGrpc, buildSockets, refuseHeaders, serve } from './listeners.ts'
 import { buildDoors } from './others.ts'
 import { failpoint } from './platform/failpoints.ts'
 import { listen } from './platform/listen.ts'
@@ -62,7 +62,6 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   const { agents, problems } = await parties.agents.provision(config.cardsDir, PROVISIONER)
 
   const server = boundedServer(ground.limits)
-  askForBodies(server, ground.limits)
   const port = await listen(server, config.host, config.port, 'PORT=4290')
   ground.bind(port)
   const metrics = createMetrics({ signals: ground.signals, db: ground.db, version: VERSION, node: process.version })
@@ -70,10 +69,8 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   const places = createPlaces(roomFor(ground))
   const mcp = buildMcp(ground, parties, queue, execute)
   const spoken = { execute, places, mounts: [mcp.face, ...faces] }
-  const answer = buildInward(ground, outward, parties, queue, metrics, spoken)
   const sockets = buildSockets(ground, parties, queue)
-  server.on('request', answer)
-  server.on('upgrade', (request, socket, head) => upgrade(request, socket, head, { sockets, answer }))
+  serve(server, { answer: buildInward(ground, outward, parties, queue, metrics, spoken), sockets })
 
   const services: Service[] = [
     queue.replica,

@@ -222,6 +222,7 @@ const LONG_FUNCTIONS: Record<string, string> = {
   'gateway/forwarder/carrier.ts:createCarrier': 'one row per kind; each step inside is a function of its own',
   'gateway/forwarder/intake.ts:createIntake':
     'what is known of the task is its state; each step inside is a function of its own',
+  'http/inboxSocket.ts:createSocket': 'one socket’s state; each step inside is a function of its own',
   'gateway/mailbox/mailbox.ts:createMailbox': 'what collects is introduced here; each step is a function of its own',
   'gateway/mailbox/polls.ts:createPolls':
     'the calls that wait are its state; each step inside is a function of its own',
