@@ -42,6 +42,7 @@ import { createOpen } from './store/tasks.ts'
 import { USER_AGENT } from './version.ts'
 import { createFetchCard } from './wire/bindings/card.ts'
 import { createPeer } from './wire/bindings/peer.ts'
+import { createPostWake } from './wire/bindings/wake.ts'
 import { createPrepareWebhook } from './wire/bindings/webhook.ts'
 import { ALL_VERSIONS } from './wire/versions/table.ts'
 
@@ -66,8 +67,9 @@ export async function buildOutward(ground: Ground) {
   })
   const { signer, signingKeys } = await buildSigner(ground)
   const prepareWebhook = createPrepareWebhook({ ...tools, sign: signer, userAgent: USER_AGENT })
+  const postWake = createPostWake({ ...tools, sign: signer, userAgent: USER_AGENT })
   const mcp = buildMcpAgents(ground, { egress, fetchCard, peer })
-  return { egress, mcp, fetchCard: mcp.fetchCard, peer: mcp.peer, signer, signingKeys, prepareWebhook }
+  return { egress, mcp, postWake, fetchCard: mcp.fetchCard, peer: mcp.peer, signer, signingKeys, prepareWebhook }
 }
 
 export type Outward = Awaited<ReturnType<typeof buildOutward>>

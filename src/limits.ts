@@ -137,6 +137,10 @@ export const LIMITS = {
   newMessagesMax: 50,
   /** That an agent was seen is written down this often at most. */
   seenEveryMs: 15_000,
+  /** Agents that want to be woken are looked for, and looked at, this often; who was seen more recently is there. */
+  wakersEveryMs: 5_000,
+  wakeLookMs: 1_000,
+  wakeAwaySeconds: 60,
   hintStreamsMax: 4_000,
   /** WebSockets of agents in one process and of one agent; frames of one socket that are being done at a time. */
   socketsMax: 2_000,

@@ -13,6 +13,7 @@ import {
 import { banner } from './banner.ts'
 import { buildMcp } from './bridges.ts'
 import { type Config, readConfig, SETTINGS } from './config.ts'
+import { createWaker } from './gateway/mailbox/wake.ts'
 import { type Ground, layGround, type Overrides } from './ground.ts'
 import type { HappeningSignals } from './happenings.ts'
 import { createFace } from './http/app.ts'
@@ -81,6 +82,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     queue.mailbox,
     queue.sweep,
     sockets,
+    createWaker({ ...ground, postWake: outward.postWake }),
     collector,
     mcp,
   ]

@@ -1,6 +1,7 @@
 /** The verbs on agents, and what makes one of a program or a host. */
 import type { CommandRow } from './commandRow.ts'
 import type { AgentVerb } from './commands/agent.ts'
+import { INBOX } from './inboxTree.ts'
 import { MCP } from './mcpTree.ts'
 import { DRY, GATEWAY, YES } from './rows.ts'
 import { WORK } from './workTree.ts'
@@ -97,4 +98,5 @@ export const AGENTS: readonly CommandRow[] = [
   },
   MCP,
   ...WORK,
+  ...INBOX,
 ]

@@ -108,7 +108,7 @@ export interface Gateway {
   readonly url: string
   readonly key: string | undefined
   get(path: string, query?: Query): Promise<unknown>
-  send(method: 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<unknown>
+  send(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<unknown>
   /** The bare answer, whatever its status. */
   raw(path: string): Promise<Response>
 }

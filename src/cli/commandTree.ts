@@ -27,6 +27,7 @@ const SEND: CommandRow = {
     ['--media-type <type>', 'media type of the part before it', 'part'],
     ['--async', 'do not wait'],
     ['--wait', 'wait until the task has ended or needs you (the default)'],
+    ['--wait-for <what>', 'done (the default), or leased: the agent has taken it'],
     ['--no-wait', '', 'hidden'],
     ['--return-immediately', '', 'hidden'],
     ['--stream', 'follow the events live; with -o json one JSON object per line'],

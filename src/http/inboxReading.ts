@@ -65,7 +65,7 @@ async function list(agent: Agent, query: Query, { mailbox, pageKey }: ReadingToo
 }
 
 /** What was shown of the last seconds is remembered in the cursor; with more than this, something may be shown twice. */
-const SEEN_MAX = 60
+const SEEN_MAX = 40
 const FROM_THE_START: WatchCursor = { position: 0, seen: [] }
 
 /** By arrival: what has come since `after`, at once or when something comes; nothing when the wait is over. */
@@ -132,8 +132,7 @@ function cursorAfter(before: WatchCursor, rows: readonly ArrivedRow[]): WatchCur
   const last = rows.at(-1)
   if (!last) return before
   const settled = Math.min(last.position, last.now - LIMITS.serverStatementMs * 1_000)
-  const recent = rows.filter(({ position }) => position > settled).slice(-SEEN_MAX)
-  const kept = before.position >= settled ? before.seen : []
-  const seen = [...kept, ...recent.map(({ id }) => id)].slice(-SEEN_MAX)
-  return { position: Math.max(before.position, settled), seen }
+  const position = Math.max(before.position, settled)
+  const shown = [...before.seen, ...rows.map((row) => ({ id: row.id, position: row.position }))]
+  return { position, seen: shown.filter((one) => one.position > position).slice(-SEEN_MAX) }
 }

@@ -186,11 +186,14 @@ export interface LogEntry {
   readonly kind: number
   readonly at: number
   readonly bytes: number
+  /** The agent has begun, or says that it goes on. */
+  readonly works: boolean
 }
 const TIMELINE: Statement = {
   name: 'inspect.timeline',
   write: false,
-  text: `select e.seq as sequence, e.kind, ${ms('e.at', 'at')}, length(e.body) as bytes from task_events e
+  text: `select e.seq as sequence, e.kind, ${ms('e.at', 'at')}, length(e.body) as bytes,
+  e.kind = 1 and strpos(e.body, '"state":"TASK_STATE_WORKING"') > 0 as works from task_events e
 where e.tenant = $1 and e.task_id = $2::uuid and e.kind < 2 order by e.seq limit $3`,
 }
 /** When the task's status changed. */

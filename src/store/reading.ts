@@ -24,7 +24,7 @@ export const markRead = async (
 export interface WatchCursor {
   /** Microseconds since 1970, by the database's clock. */
   readonly position: number
-  readonly seen: readonly string[]
+  readonly seen: readonly { readonly id: string; readonly position: number }[]
 }
 export interface ArrivedRow extends InboxRow {
   readonly position: number
@@ -58,7 +58,7 @@ export const arrivedMail = (db: Db, q: ArrivedQuery): Promise<ArrivedRow[]> =>
     q.destination,
     q.level,
     Math.floor(q.after.position),
-    arrayLiteral(q.after.seen),
+    arrayLiteral(q.after.seen.map(({ id }) => id)),
     q.kinds === null ? null : arrayLiteral(q.kinds),
     q.label,
     q.limit,

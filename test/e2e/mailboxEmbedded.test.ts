@@ -9,6 +9,7 @@ import { mailboxReadingSuite } from './mailboxReadingSuite.ts'
 import { mailboxSocketSuite } from './mailboxSocketSuite.ts'
 import { mailboxSuite } from './mailboxSuite.ts'
 import { mailboxTalkSuite } from './mailboxTalkSuite.ts'
+import { mailboxWakeSuite } from './mailboxWakeSuite.ts'
 
 for (const suite of [
   mailboxSuite,
@@ -19,6 +20,7 @@ for (const suite of [
   mailboxConsentSuite,
   mailboxSocketSuite,
   mailboxReadingSuite,
+  mailboxWakeSuite,
 ])
   suite('the embedded database', async () => ({ close: async () => {} }))
 

@@ -10,6 +10,7 @@ import { mailboxReadingSuite } from './mailboxReadingSuite.ts'
 import { mailboxSocketSuite } from './mailboxSocketSuite.ts'
 import { mailboxSuite } from './mailboxSuite.ts'
 import { mailboxTalkSuite } from './mailboxTalkSuite.ts'
+import { mailboxWakeSuite } from './mailboxWakeSuite.ts'
 
 let server: Awaited<ReturnType<typeof openServer>>
 beforeAll(async () => {
@@ -26,6 +27,7 @@ for (const suite of [
   mailboxConsentSuite,
   mailboxSocketSuite,
   mailboxReadingSuite,
+  mailboxWakeSuite,
 ])
   suite('PostgreSQL', async () => ({ databaseUrl: await server.create(), close: async () => {} }))
 

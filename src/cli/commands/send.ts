@@ -23,6 +23,8 @@ import {
 import { isSettled, resumingStream, waitWithin, withinLimit } from '../waiting.ts'
 
 export const send: Run = async (call) => {
+  const waitFor = call.option('wait-for') ?? 'done'
+  if (waitFor !== 'done' && waitFor !== 'leased') throw usage(`--wait-for: there is no ${waitFor}`, 'done or leased')
   const message = messageOf(call)
   const client = await call.agent()
   const request: SendMessageRequest = {
@@ -59,6 +61,7 @@ async function unary(client: A2AClient, request: SendMessageRequest, call: Invoc
     limit.taskId = first.task.id
     if (leaves(call)) return first
     if (!isSettled(first.task.status.state)) noteWaiting(first.task, client, call)
+    if (call.option('wait-for') === 'leased') return { task: await untilTaken(client, first.task, limit.until, call) }
     return { task: await waitWithin(client, first.task, { call, limit }) }
   })
   if (out.json) {
@@ -68,6 +71,17 @@ async function unary(client: A2AClient, request: SendMessageRequest, call: Invoc
   else renderAnswer(answer.message, out)
   return 'task' in answer ? ended(answer.task.status.state, call) : 0
 }
+
+/** Until its agent has taken it: that it was accepted says nothing of that. */
+async function untilTaken(client: A2AClient, task: Task, until: AbortSignal, call: Invocation): Promise<Task> {
+  let current = task
+  while (current.status.state === 'TASK_STATE_SUBMITTED') {
+    await call.clock.sleep(TAKEN_LOOK_MS, until)
+    current = await client.call('GetTask', { id: task.id }, until)
+  }
+  return current
+}
+const TAKEN_LOOK_MS = 500
 
 /** Said before the waiting begins, so that whoever interrupts it knows how to come back. */
 function noteWaiting(task: Task, { agent }: A2AClient, call: Invocation): void {

@@ -111,6 +111,9 @@ export function createRegister(tools: WriteTools): Register {
     assertMayRegister(name, connector, by)
     const refusal = 'url' in connector && connector.url !== undefined ? tools.checkUrl(connector.url) : undefined
     if (refusal) throw wrong('connector.url', refusal)
+    const { wake } = document.registration
+    const closed = wake && tools.checkUrl(wake.url)
+    if (closed) throw wrong('wake.url', closed)
     const find = async () => {
       const row = await store.findAgent(db, by.tenant, name)
       return row && toAgent(row)

@@ -1,6 +1,7 @@
 /** What happened to a task, in the order of time: accepted, each attempt, each change of status, each webhook. Pure. */
+import type { DeliveryState } from '../../delivery.ts'
 import type { LogEntry, TaskFacts } from '../../store/inspect.ts'
-import { iso, present } from '../face.ts'
+import { iso, present, times } from '../face.ts'
 
 export interface Receipt {
   readonly at: string
@@ -38,4 +39,22 @@ export function receiptsOf({ head, deliveries, attempts }: TaskFacts, timeline: 
   }
   if (head.cancelAt !== null) entries.push({ ms: head.cancelAt, receipt: { what: 'cancelAsked' } })
   return entries.sort((a, b) => a.ms - b.ms).map(({ ms, receipt }) => ({ at: iso(ms), ...receipt }))
+}
+
+/** Where the message is, for its sender: one time for each thing that has happened to it. */
+export function summaryOf({ head, deliveries }: TaskFacts, timeline: readonly LogEntry[]) {
+  const opening = deliveries.find(({ id }) => id === head.id)
+  const leasedAt = timeline.find(({ works }) => works)?.at
+  const ended = opening?.settledAt ?? null
+  const at = (state: DeliveryState) => (opening?.state === state ? ended : null)
+  return {
+    recipient: head.agent,
+    ...times({
+      accepted: head.createdAt,
+      leased: leasedAt,
+      settled: at('done'),
+      expired: at('expired'),
+      dead: at('dead'),
+    }),
+  }
 }

@@ -36,7 +36,7 @@ import {
 import { showDelivery } from './deliveries.ts'
 import { type Follow, streamEvents } from './events.ts'
 import { explainTask } from './explain.ts'
-import { receiptsOf } from './receipts.ts'
+import { receiptsOf, summaryOf } from './receipts.ts'
 
 export interface TaskRoutesTools {
   readonly access: Access
@@ -123,7 +123,7 @@ export function taskRoutes(tools: TaskRoutesTools): Face {
     ])
     const items = receiptsOf(facts, timeline)
     const told = recipients.length > 0 && { recipients: recipients.map(showRecipient) }
-    return context.json({ items, ...told, truncated: facts.truncated })
+    return context.json({ receipt: summaryOf(facts, timeline), items, ...told, truncated: facts.truncated })
   })
   face.get('/v1/tasks/:id/events', (context) => events(context, tools))
   return face
