@@ -211,6 +211,7 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents, con
     ...ground,
     findAgent: agents.find,
     contacts,
+    postWake: outward.postWake,
     record,
     announce: hints.announceBox,
     shared: createSharedLanes(agents.sharedLanes),

@@ -13,7 +13,6 @@ import {
 import { banner } from './banner.ts'
 import { buildMcp } from './bridges.ts'
 import { type Config, readConfig, SETTINGS } from './config.ts'
-import { createWaker } from './gateway/mailbox/wake.ts'
 import { type Ground, layGround, type Overrides } from './ground.ts'
 import type { HappeningSignals } from './happenings.ts'
 import { createFace } from './http/app.ts'
@@ -82,7 +81,6 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     queue.mailbox,
     queue.sweep,
     sockets,
-    createWaker({ ...ground, postWake: outward.postWake }),
     collector,
     mcp,
   ]

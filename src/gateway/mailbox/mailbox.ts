@@ -29,6 +29,7 @@ import { settle } from './settle.ts'
 import { laneAgent } from './shared.ts'
 import { leaseKey, type MailboxTools, type VerbTools } from './tools.ts'
 import type { Settled, Verdict } from './verdict.ts'
+import { createWaker } from './wake.ts'
 
 export interface Mailbox extends Service, Consent {
   /**
@@ -86,6 +87,7 @@ export function createMailbox(tools: MailboxTools): Mailbox {
       tools.announce(tenant, destination)
     },
   }
+  const waker = createWaker(tools)
   const wheel = createWheel({ ...verbTools, polls, hints, presence })
 
   /** The lease that this text names, if it is one of this agent's; who names it is there. */
@@ -99,10 +101,14 @@ export function createMailbox(tools: MailboxTools): Mailbox {
   return {
     ...createConsent(verbTools),
     name: 'mailbox',
-    start: () => wheel.start(),
+    async start() {
+      await wheel.start()
+      await waker.start()
+    },
     async stop() {
       polls.close()
       hints.close()
+      await waker.stop()
       await wheel.stop()
     },
     async lease(agent, { reclaim: reclaims, ...request }, waitMs, signal) {

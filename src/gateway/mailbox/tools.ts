@@ -11,7 +11,20 @@ import type { Contacts } from '../agents/contacts.ts'
 import type { Record } from '../tasks/record.ts'
 import { CHANNEL_LANE, type SharedLanes } from './shared.ts'
 
+/** What is sent: no content of anybody's, only that it is worth looking. */
+export interface WakeCall {
+  readonly url: string
+  readonly agent: string
+  readonly count: number
+  readonly priority: string
+  /** Which in a row without an answer. */
+  readonly wake: number
+}
+/** Why it did not arrive, for people; undefined: it did. */
+export type PostWake = (call: WakeCall, signal: AbortSignal) => Promise<string | undefined>
+
 export interface MailboxTools {
+  readonly postWake: PostWake
   readonly db: Db
   readonly clock: Clock
   /** The database's time as this process knows it. */

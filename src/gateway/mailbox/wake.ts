@@ -5,21 +5,7 @@ import { claimWakes, listWakers, setWakeStatus, type Waker } from '../../store/w
 import { LEVELS } from '../tasks/wishes.ts'
 import type { MailboxTools } from './tools.ts'
 
-/** What is sent: no content of anybody's, only that it is worth looking. */
-export interface WakeCall {
-  readonly url: string
-  readonly agent: string
-  readonly count: number
-  readonly priority: string
-  /** Which in a row without an answer. */
-  readonly wake: number
-}
-/** Why it did not arrive, for people; undefined: it did. */
-export type PostWake = (call: WakeCall, signal: AbortSignal) => Promise<string | undefined>
-
-export interface WakerTools extends Pick<MailboxTools, 'db' | 'clock' | 'loopTools' | 'signals' | 'limits'> {
-  readonly postWake: PostWake
-}
+export type WakerTools = Pick<MailboxTools, 'db' | 'clock' | 'loopTools' | 'signals' | 'limits' | 'postWake'>
 
 /** Wake-ups sent side by side. */
 const AT_ONCE = 32
