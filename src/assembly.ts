@@ -208,10 +208,8 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents, con
     },
   })
   const mailbox = createMailbox({
-    ...ground,
+    ...{ ...ground, contacts, postWake: outward.postWake },
     findAgent: agents.find,
-    contacts,
-    postWake: outward.postWake,
     record,
     announce: hints.announceBox,
     shared: createSharedLanes(agents.sharedLanes),
