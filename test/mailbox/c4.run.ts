@@ -8,10 +8,10 @@ import { dice } from '../faults/dice.ts'
 import { MINUTES, openReport, percentile, SEED, spread } from './report.ts'
 import { nap, openStage, operator } from './stage.ts'
 
-const POLLS = 5_000
-/** Each with as many calls as there are polls for one; one identity alone may not have them all. */
-const AGENTS = 1_000
-const PER_SECOND = 200
+const POLLS = Number(process.env.MAILBOX_POLLS ?? 5_000)
+/** Five calls for each. */
+const AGENTS = Math.ceil(POLLS / 5)
+const PER_SECOND = Number(process.env.MAILBOX_RATE ?? 200)
 const WAKE_MS = 250
 const WAIT_SECONDS = 50
 /** What is measured begins when all wait and what is compiled is compiled. */

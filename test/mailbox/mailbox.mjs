@@ -1,5 +1,5 @@
 /**
- * `npm run mailbox -- --run C2|C3|C4|…|all [--seed N] [--minutes M] [--json]`: the named runs of the mailbox, each with its
+ * `npm run mailbox -- --run C2|C3|C4|…|all [--seed N] [--minutes M] [--polls N] [--rate N] [--json]`: the named runs of the mailbox, each with its
  * report; a line of each is added to RESULTS.md. Ends with 1 if a check did not hold.
  */
 import { spawnSync } from 'node:child_process'
@@ -17,6 +17,9 @@ const { values } = parseArgs({
     run: { type: 'string', default: 'all' },
     seed: { type: 'string', default: '1' },
     minutes: { type: 'string' },
+    // C4: how many wait, and how many messages a second.
+    polls: { type: 'string' },
+    rate: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -39,6 +42,8 @@ function runOne(run) {
       ...process.env,
       MAILBOX_SEED: values.seed,
       ...(values.minutes !== undefined && { MAILBOX_MINUTES: values.minutes }),
+      ...(values.polls !== undefined && { MAILBOX_POLLS: values.polls }),
+      ...(values.rate !== undefined && { MAILBOX_RATE: values.rate }),
       MAILBOX_REPORT: path,
     },
   })
