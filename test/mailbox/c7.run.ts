@@ -9,8 +9,12 @@ import { openReport } from './report.ts'
 const ROOT = join(import.meta.dirname, '../..')
 const PROFILES = ['1.0', '1.0-mailbox', '1.0-mailbox-sleeps']
 
-/** What no agent that collects can do: answer with a Message and no task. expected.json says why. */
+/**
+ * What no agent that collects can do: answer with a Message and no task; and, for one that sleeps, within the kit's own five
+ * seconds. expected.json says why.
+ */
 const NOT_OF_A_MAILBOX = /::TestMessageResponse::test_returns_message_with_text_part/
+const TOO_LATE = /::test_empty_version_treated_as_default_jsonrpc$/
 
 interface Case {
   readonly id: string
@@ -45,8 +49,9 @@ test('C7', () => {
       `${count('passed')} passed, ${count('failed') + count('forgiven')} failed, ${count('skipped')} skipped`,
     )
     if (profile === '1.0') continue
-    const named = [...bad(profile)].filter((id) => NOT_OF_A_MAILBOX.test(id))
-    report.fact(`${profile}: wants a bare Message`, named.length)
+    const sleeps = profile.endsWith('sleeps')
+    const named = [...bad(profile)].filter((id) => NOT_OF_A_MAILBOX.test(id) || (sleeps && TOO_LATE.test(id)))
+    report.fact(`${profile}: named in expected.json beyond the plain run's`, named.length)
     report.none(
       `${profile}: no failure that the plain run does not have`,
       [...bad(profile)].filter((id) => !plain.has(id) && !named.includes(id)),
