@@ -6,7 +6,8 @@ import type { Door } from './speech.ts'
 
 export interface CollectorOptions {
   readonly doors: readonly Door[]
-  readonly token: string
+  readonly tokens: readonly string[]
+  /** For each of the tokens. */
   readonly workers: number
   readonly dice: Dice
   readonly evidence: Evidence
@@ -25,11 +26,15 @@ interface Offer {
 /** The shortest that the gateway gives. */
 const LEASE_SECONDS = 5
 
-export function runCollectors({ doors, token, workers, dice, evidence }: CollectorOptions): { stop(): Promise<void> } {
-  const dispatcher = new Agent({ connections: workers * 2, headersTimeout: 15_000, connectTimeout: 3_000 })
+export function runCollectors({ doors, tokens, workers, dice, evidence }: CollectorOptions): { stop(): Promise<void> } {
+  const dispatcher = new Agent({
+    connections: tokens.length * workers * 2,
+    headersTimeout: 15_000,
+    connectTimeout: 3_000,
+  })
   const stopping = new AbortController()
 
-  async function post(path: string, body: unknown): Promise<{ status: number; json?: unknown }> {
+  async function post(token: string, path: string, body: unknown): Promise<{ status: number; json?: unknown }> {
     const response = await request(dice.pick(doors).http + path, {
       method: 'POST',
       dispatcher,
@@ -42,10 +47,10 @@ export function runCollectors({ doors, token, workers, dice, evidence }: Collect
   }
 
   /** The same words until somebody has heard them: safe, because the same again gets the same answer. */
-  async function say(offer: Offer, leasedAt: number, expires: number): Promise<void> {
+  async function say(token: string, offer: Offer, leasedAt: number, expires: number): Promise<void> {
     const late = performance.now() > expires
     for (let tries = 0; tries < 30 && !stopping.signal.aborted; tries++) {
-      const answer = await post(`/v1/leases/${offer.lease}/complete`, { text: `done: ${offer.text}` }).catch(
+      const answer = await post(token, `/v1/leases/${offer.lease}/complete`, { text: `done: ${offer.text}` }).catch(
         () => undefined,
       )
       if (answer && answer.status < 500) {
@@ -67,9 +72,9 @@ export function runCollectors({ doors, token, workers, dice, evidence }: Collect
     }
   }
 
-  async function work(): Promise<void> {
+  async function work(token: string): Promise<void> {
     while (!stopping.signal.aborted) {
-      const answer = await post('/v1/inbox/lease?wait=2', { leaseSeconds: LEASE_SECONDS }).catch(() => undefined)
+      const answer = await post(token, '/v1/inbox/lease?wait=2', { leaseSeconds: LEASE_SECONDS }).catch(() => undefined)
       if (answer?.status !== 200) {
         await nap(answer?.status === 204 ? 5 : 200)
         continue
@@ -80,11 +85,11 @@ export function runCollectors({ doors, token, workers, dice, evidence }: Collect
       // One in fifty is never heard of again, and one in fifty comes when its time is over.
       if (fate < 0.02) continue
       await nap(fate < 0.04 ? LEASE_SECONDS * 1_000 + dice.below(3_000) : dice.below(40))
-      await say(offer, leasedAt, leasedAt + LEASE_SECONDS * 1_000)
+      await say(token, offer, leasedAt, leasedAt + LEASE_SECONDS * 1_000)
     }
   }
 
-  const running = Promise.all(Array.from({ length: workers }, work))
+  const running = Promise.all(tokens.flatMap((token) => Array.from({ length: workers }, () => work(token))))
   return {
     async stop() {
       stopping.abort()

@@ -2,13 +2,14 @@
 import { isInterrupted, isTerminal, type Task } from '../../src/a2a/tasks.ts'
 import { uuidv7 } from '../../src/platform/ids.ts'
 import { nap } from './dice.ts'
-import type { ClientState, Evidence, Sent } from './record.ts'
+import type { ClientState, Evidence, Party, Sent } from './record.ts'
 import { type Answer, type Asking, type Door, WAYS, type Way } from './speech.ts'
 import { openStream } from './streams.ts'
 
 export interface Workplace {
   readonly evidence: Evidence
   readonly doors: readonly Door[]
+  readonly parties: readonly Party[]
   readonly agents: Readonly<Record<string, number>>
   readonly scripts: Readonly<Record<string, number>>
   readonly ways: readonly Way[]
@@ -23,7 +24,11 @@ export interface Workplace {
 }
 
 export type Place = Workplace & { readonly client: ClientState }
-type Want = Pick<Asking, 'agent' | 'name' | 'params'> & Partial<Pick<Asking, 'way' | 'door' | 'timeoutMs'>>
+type Want = Pick<Asking, 'agent' | 'name' | 'params'> &
+  Partial<Pick<Asking, 'way' | 'door' | 'timeoutMs'>> & {
+    /** The address in place of the party's own. */
+    readonly at?: string
+  }
 type Told = { op: string; messageId?: string; taskId?: string }
 
 export const wayOf = ({ client, ways }: Place): Way =>
@@ -33,7 +38,8 @@ export const doorOf = ({ client, doors }: Place): Door => client.dice.pick(doors
 /** Asks once, and writes down what came of it. */
 export async function ask(place: Place, told: Told, want: Want): Promise<Answer> {
   const { client, evidence, leaksIn } = place
-  const asking = { way: wayOf(place), door: doorOf(place), ...want }
+  const { at = client.party.addressOf(want.agent), ...wanted } = want
+  const asking = { way: wayOf(place), door: doorOf(place), ...wanted, agent: at }
   const from = evidence.history.now()
   const answer = await client.party.speech.call(asking)
   const { task, status } = (answer.result ?? {}) as { task?: Task; status?: Task['status'] }
@@ -300,7 +306,10 @@ async function foreign(place: Place): Promise<void> {
   if (theirs.length === 0) return
   const sent = client.dice.pick(theirs)
   const name = client.dice.pick(PROBES)
-  const want = { agent: sent.agent, name, way: client.dice.pick(WAYS.slice(0, 3)), door: doorOf(place) }
+  const whose = place.parties.find(({ caller }) => caller === sent.caller)
+  // At their own agent, or at ours of the same name.
+  const at = (client.dice.next() < 0.5 && whose ? whose : client.party).addressOf(sent.agent)
+  const want = { agent: sent.agent, at, name, way: client.dice.pick(WAYS.slice(0, 3)), door: doorOf(place) }
   const ids = [[...sent.taskIds][0] as string, uuidv7()]
   const answers: Answer[] = []
   for (const id of ids) {

@@ -31,7 +31,7 @@ test(`an agent that was never started, ${MESSAGES} sends by 16 clients, the gate
   try {
     await replica.start()
     const load = runWorkload({
-      parties: [{ caller: 'operator', key: ADMIN_KEY, speech }],
+      parties: [{ caller: 'operator', tenant: 'default', key: ADMIN_KEY, speech, addressOf: (name) => name }],
       doors: [{ replica: 0, http: replica.url, grpc: '' }],
       ways: ['1.0 JSONRPC'],
       clients: 16,

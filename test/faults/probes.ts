@@ -63,7 +63,7 @@ export function watch(scene: Scene, { now }: History): Watch {
       const answer = await scene.prober.speech.call({
         way: '1.0 JSONRPC',
         door,
-        agent: PROBED,
+        agent: scene.prober.addressOf(PROBED),
         name: 'SendMessage',
         params,
         timeoutMs: PROBE_PATIENCE_MS,

@@ -106,8 +106,11 @@ export const newEvidence = (history: History): Evidence => ({
 /** One of those who use the gateway: they must not see anything of each other. */
 export interface Party {
   readonly caller: string
+  readonly tenant: string
   readonly key: string
   readonly speech: Speech
+  /** The name under which this agent stands in the party's tenant. */
+  readonly addressOf: (agent: string) => string
 }
 
 export interface ClientState {

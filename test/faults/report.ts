@@ -37,7 +37,6 @@ export interface ReportParts {
   readonly profile: Profile
   readonly seed: number
   readonly data: Case
-  readonly tasks: number
   readonly seconds: number
   readonly drainedMs: number
   readonly findings: readonly Finding[]

@@ -8,6 +8,7 @@ import { runCollectors } from './collector.ts'
 import { dice, nap } from './dice.ts'
 import { writeHistory, writeLines } from './history.ts'
 import { type Struck, torment } from './nemesis/nemesis.ts'
+import { comeBack } from './nemesis/processes.ts'
 import { hookSecret } from './operations.ts'
 import { watch as beginWatch } from './probes.ts'
 import type { Profile } from './profiles.ts'
@@ -43,26 +44,27 @@ export async function faultRun(profile: Profile, seed: number, tell: Tell, optio
     const watch = beginWatch(scene, history)
     const collectors = runCollectors({
       doors: scene.doors,
-      token: scene.collectorToken,
-      workers: 4,
+      tokens: scene.collectorTokens,
+      workers: 2,
       dice: dice(seed + 2),
       evidence: load.evidence,
     })
     const faults = await torture(scene, { profile, load, leaseMs, seed, tell })
     const healedAt = history.now()
     tell(`healed; ${load.evidence.sent.length} messages so far`)
-    const tasks = load.evidence.sent.length
     await load.stop()
     tell('all clients have their answers')
     const drainedMs = await untilQuiet(scene, history.now, profile.quietMs ?? QUIET_MS, tell)
     await untilStreamsEnd(load)
-    const trials = profile.trials ? await tryOut(scene, tell) : undefined
     await watch.stop()
     await collectors.stop()
+    // Before the trials, whose messages are nobody's.
+    const books = await readBooks(scene.databaseUrl, scene.secrets)
+    const trials = profile.trials ? await tryOut(scene, tell) : undefined
     const data: Case = {
       evidence: load.evidence,
       agents: scene.agents,
-      books: await readBooks(scene.databaseUrl, scene.secrets),
+      books,
       webhooks: scene.receiver.log.entries,
       signedBy: (path) => hookSecret(path.split('/')[1] ?? ''),
       faults,
@@ -71,7 +73,10 @@ export async function faultRun(profile: Profile, seed: number, tell: Tell, optio
       spilled: scene.spilled,
       collects: COLLECTS,
       leaseMs,
-      jwts: await verifyTokens(scene.receiver.log.entries, scene.replicas[0]?.process.url ?? ''),
+      jwts: await verifyTokens(
+        scene.receiver.log.entries,
+        scene.replicas.map(({ process }) => process.url),
+      ),
     }
     const findings = checkAll(data, { recoveryP95MaxMs: RECOVERY_P95_MS, secrets: scene.secrets })
     if (out) await keep(out, data)
@@ -79,7 +84,6 @@ export async function faultRun(profile: Profile, seed: number, tell: Tell, optio
       profile,
       seed,
       data,
-      tasks,
       seconds: healedAt / 1_000,
       drainedMs,
       findings,
@@ -144,7 +148,7 @@ async function torture(scene: Scene, { profile, load, leaseMs, seed, tell }: Tor
     ...(avoid && { avoid }),
     ...(seconds >= 60 && { quiet: { afterMs: seconds * 500, ms: 10_000 } }),
   })
-  for (const { process } of scene.replicas) if (!process.running()) await process.start()
+  for (const { process } of scene.replicas) if (!process.running()) await comeBack(process)
   return struck
 }
 

@@ -47,8 +47,8 @@ export interface Scene {
   readonly pushTo: string
   readonly parties: readonly Party[]
   readonly prober: Party
-  /** The token of the agent that collects. */
-  readonly collectorToken: string
+  /** The tokens of the agents that collect, one in each tenant. */
+  readonly collectorTokens: readonly string[]
   /** Strings that may stand in no answer, no log, no row. */
   readonly secrets: readonly string[]
   /** Secrets that stood in a replica's log. */
@@ -69,7 +69,11 @@ export interface SceneOptions {
   readonly postgres?: Awaited<ReturnType<typeof startPostgres>>
 }
 
-const CALLERS = ['ada', 'bob', 'eve'] as const
+/** Three tenants; in the first there are two who must not see each other either. */
+const CALLERS = { ada: 'alpha', ann: 'alpha', bob: 'beta', eve: 'gamma' } as const
+const TENANTS = [...new Set(Object.values(CALLERS))]
+/** Names of agents are unique over all tenants. */
+const nameIn = (tenant: string) => (agent: string) => `${agent}-${tenant}`
 export const PROBED = 'steady'
 export const COLLECTS = 'box'
 const UPSTREAM_SECRET = 'upstream-credential-that-nobody-may-see'
@@ -134,10 +138,8 @@ export async function setScene({
     target: () => ({ port: Number(new URL(receiver.url).port) }),
     random: random.next,
   })
-  const cards = {
-    ...Object.fromEntries(agents.map((one) => [one.name, registrationOf(one)])),
-    [COLLECTS]: { connector: { kind: 'mailbox' }, maxAttempts: 50, maxInflight: 64 },
-  }
+  const steady = agents.find(({ name }) => name === PROBED) as StagedAgent
+  const cards = { [PROBED]: registrationOf(steady) }
   const spilled = new Set<string>()
   const secrets: string[] = [ADMIN_KEY, MASTER_KEY, UPSTREAM_SECRET]
   const onOutput = (text: string) => {
@@ -165,25 +167,33 @@ export async function setScene({
     replicas.push({ index, process, database, http, grpc, direct })
   }
   for (const { process } of replicas) await process.start()
-  const operator = async (path: string, body: unknown = {}) => {
+  const call = async (path: string, key: string, body: unknown) => {
     const response = await fetch(`${replicas[0]?.process.url}${path}`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${ADMIN_KEY}` },
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
       body: JSON.stringify(body),
     })
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
     return (await response.json()) as { key: string; token: string }
   }
-  const party = async (caller: string): Promise<Party> => {
-    const { key } = await operator('/v1/keys', { caller, permits: ['send', 'read', 'cancel', 'push'] })
+  const party = async (caller: string, tenant: string, addressOf: Party['addressOf']): Promise<Party> => {
+    const { key } = await call('/v1/keys', ADMIN_KEY, { caller, tenant, permits: ['send', 'read', 'cancel', 'push'] })
     secrets.push(key)
-    return { caller, key, speech: createSpeech(key) }
+    return { caller, tenant, key, speech: createSpeech(key), addressOf }
   }
+  const collectorTokens: string[] = []
+  for (const tenant of TENANTS) {
+    const { key } = await call('/v1/keys', ADMIN_KEY, { caller: `${tenant}-admin`, tenant, permits: ['admin'] })
+    for (const staged of agents)
+      await call('/v1/agents', key, { name: nameIn(tenant)(staged.name), ...registrationOf(staged) })
+    const box = { name: nameIn(tenant)(COLLECTS), connector: { kind: 'mailbox' }, maxAttempts: 50, maxInflight: 64 }
+    collectorTokens.push((await call('/v1/agents', key, box)).token)
+    secrets.push(key)
+  }
+  secrets.push(...collectorTokens)
   const parties: Party[] = []
-  for (const caller of CALLERS) parties.push(await party(caller))
-  const prober = await party('prober')
-  const { token: collectorToken } = await operator(`/v1/agents/${COLLECTS}/rotate-key`)
-  secrets.push(collectorToken)
+  for (const [caller, tenant] of Object.entries(CALLERS)) parties.push(await party(caller, tenant, nameIn(tenant)))
+  const prober = await party('prober', 'default', (name) => name)
   const lines = [
     receiverLine,
     ...agents.map(({ line }) => line),
@@ -204,7 +214,7 @@ export async function setScene({
     pushTo: `http://127.0.0.1:${receiverLine.port}/`,
     parties,
     prober,
-    collectorToken,
+    collectorTokens,
     secrets,
     spilled,
     dice: random,
@@ -226,6 +236,7 @@ export async function command<T = unknown>(databaseUrl: string, text: string, tr
       max: 1,
       onnotice: () => {},
       connect_timeout: 3,
+      fetch_types: false,
       connection: { application_name: 'nemesis', default_transaction_read_only: 'off' } as never,
     })
     try {

@@ -94,7 +94,16 @@ export function openStream(place: Place, wish: StreamWish): Promise<Answer> {
     const lastEventId = wish.after === undefined ? {} : { lastEventId: wish.after }
     void nap(FIRST_MS).then(() => answered || leaving.abort())
     client.party.speech
-      .stream({ ...wish, way, door, signal: leaving.signal, onEvent, onText, ...lastEventId })
+      .stream({
+        ...wish,
+        agent: client.party.addressOf(wish.agent),
+        way,
+        door,
+        signal: leaving.signal,
+        onEvent,
+        onText,
+        ...lastEventId,
+      })
       .then((end) => {
         record.end = end.kind === 'refused' ? `refused ${end.answer.reason ?? ''}` : end.kind
         answer(end.kind === 'refused' ? end.answer : { type: 'info', reason: 'NO_ANSWER', text: '' })

@@ -8,10 +8,13 @@ const SAMPLE = 300
 
 export async function verifyTokens(
   webhooks: readonly Delivered[],
-  gateway: string,
+  gateways: readonly string[],
 ): Promise<{ id: string; good: boolean }[]> {
   if (webhooks.length === 0) return []
-  const keys = createLocalJWKSet((await (await fetch(`${gateway}/.well-known/jwks.json`)).json()) as JSONWebKeySet)
+  const published = await Promise.any(
+    gateways.map(async (gateway) => (await fetch(`${gateway}/.well-known/jwks.json`)).json()),
+  )
+  const keys = createLocalJWKSet(published as JSONWebKeySet)
   const step = Math.max(1, Math.floor(webhooks.length / SAMPLE))
   const looked: { id: string; good: boolean }[] = []
   for (let at = 0; at < webhooks.length; at += step) {

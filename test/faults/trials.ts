@@ -21,7 +21,7 @@ const NOTICED_MS = 1_000
 
 async function one(
   scene: Scene,
-  { speech }: Party,
+  { speech, addressOf }: Party,
   agent: string,
   returnImmediately: boolean,
   at: number,
@@ -32,7 +32,7 @@ async function one(
     configuration: { returnImmediately },
   }
   const { direct: door } = scene.replicas[at % scene.replicas.length] as Scene['replicas'][number]
-  const answer = await speech.call({ way: '1.0 JSONRPC', door, agent, name: 'SendMessage', params })
+  const answer = await speech.call({ way: '1.0 JSONRPC', door, agent: addressOf(agent), name: 'SendMessage', params })
   return { ms: performance.now() - from, good: answer.type === 'ok' }
 }
 
@@ -52,7 +52,8 @@ async function drive(scene: Scene, party: Party, clients: number): Promise<{ tim
 }
 
 export async function tryOut(scene: Scene, tell: (line: string) => void): Promise<Trials> {
-  const [ada, bob] = scene.parties as [Party, Party]
+  // Of different tenants.
+  const [ada, , bob] = scene.parties as [Party, Party, Party]
   const dead = scene.agents.find(({ name }) => name === 'dedupes')
   tell('trial: three times the load')
   const usual = await drive(scene, bob, 8)

@@ -65,6 +65,7 @@ export function runWorkload(options: WorkloadOptions): Workload {
   const work: Workplace = {
     evidence,
     doors,
+    parties,
     agents,
     scripts: options.scripts ?? SCRIPTS,
     ways: options.ways ?? WAYS,

@@ -17,7 +17,13 @@ export interface Delivered {
 
 export type ReceiverAnswer =
   | number
-  | { readonly status: number; readonly headers?: Record<string, string>; readonly body?: string }
+  | {
+      readonly status: number
+      readonly headers?: Record<string, string>
+      readonly body?: string
+      /** Takes its time before it answers. */
+      readonly delayMs?: number
+    }
   /** Reads the request and never answers, cuts the connection, or drips the reply without end. */
   | 'silent'
   | 'cut'
@@ -94,6 +100,7 @@ export function createReceiver(): Receiver {
           const timer = setInterval(() => response.write('.'), 100)
           return void response.once('close', () => clearInterval(timer))
         }
+        if ('delayMs' in told) await new Promise((resolve) => setTimeout(resolve, told.delayMs))
         if (answer === 'held') await new Promise<void>((resolve) => held.push(resolve))
         response.writeHead(told.status, 'headers' in told ? told.headers : {})
         response.end('body' in told ? told.body : '')

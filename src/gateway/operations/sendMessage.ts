@@ -60,7 +60,7 @@ export async function sendStreamingMessage(
       ...(handed && { holdMs: LIMITS.firstAnswerMs }),
     }
     const stream = createStream(start, streamTools)
-    return { ...stream, open: (sink) => openThenCarry(stream, sink, opened, tools) }
+    return carriedFrom(stream, opened, tools)
   }
   // A further message, or the same one again: the stream begins with the task as it is (STR-2).
   const read = await readTask(tools.db, tenant, taskId)
@@ -69,14 +69,24 @@ export async function sendStreamingMessage(
   return createStream({ tenant, taskId, first, after: read.lastSeq }, streamTools)
 }
 
-function openThenCarry(
-  stream: EventStream,
-  sink: Parameters<EventStream['open']>[0],
-  opened: OpenedTask,
-  tools: OperationTools,
-): void {
-  stream.open(sink)
-  carry(opened, tools)
+/** Carried once somebody listens, or once it is clear that nobody will: who asked may have gone before the answer. */
+function carriedFrom(stream: EventStream, opened: OpenedTask, tools: OperationTools): EventStream {
+  let carried = false
+  const carryOnce = () => {
+    if (!carried) carry(opened, tools)
+    carried = true
+  }
+  return {
+    ...stream,
+    open(sink) {
+      stream.open(sink)
+      carryOnce()
+    },
+    close() {
+      stream.close()
+      carryOnce()
+    },
+  }
 }
 
 export function snapshotEntry(task: Task, sequence: number): StreamEntry {

@@ -104,6 +104,11 @@ export const AGENT_FAULTS: Readonly<Record<string, FaultClass>> = {
   ),
   'F70 the webhook receiver hangs up': answering('cut', 1_000),
   'F70 the webhook receiver drips': answering('drip', 1_500),
+  'F70 the webhook receiver takes its time': toReceiver(async ({ scene, dice }) => {
+    scene.receiver.always({ status: 200, delayMs: 1_500 })
+    await nap(3_000 + dice.below(3_000))
+    scene.receiver.always(200)
+  }),
   'F70 the line to the webhook receiver is slow': toReceiver(async ({ scene, dice }) => {
     scene.receiverLine.set({ kind: 'latency', ms: 100, jitterMs: 300 })
     await nap(1_000 + dice.below(2_000))

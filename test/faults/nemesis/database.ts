@@ -39,6 +39,7 @@ async function hold({ scene }: Stage, text: string, ms: number): Promise<void> {
     max: 1,
     onnotice: () => {},
     connect_timeout: 3,
+    fetch_types: false,
     connection: { application_name: 'nemesis' },
   })
   await sql

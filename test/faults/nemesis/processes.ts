@@ -11,7 +11,7 @@ const one = ({ scene, dice }: Stage) => {
 }
 
 /** As a supervisor does: a start that fails, because the database is away as well, is tried again. */
-async function comeBack({ start }: ReplicaProcess, more?: Record<string, string>): Promise<void> {
+export async function comeBack({ start }: ReplicaProcess, more?: Record<string, string>): Promise<void> {
   for (let tries = 0; ; tries++) {
     try {
       return await start(more)
@@ -89,6 +89,8 @@ export const PROCESSES: Readonly<Record<string, FaultClass>> = {
         await nap(500)
         await process.kill('SIGKILL')
         staged.meddle(undefined)
+        // Nobody else waits for what was swallowed: a blocking answer may take minutes.
+        staged.agent.cutAll()
         await comeBack(process)
       },
     }

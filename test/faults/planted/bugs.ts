@@ -247,8 +247,8 @@ export const BUGS: readonly Bug[] = [
     ],
     foundBy: ['C13'],
     profile: {
-      only: ['F70 the line to the webhook receiver is slow'],
-      everyMs: 400,
+      only: ['F70 the webhook receiver takes its time'],
+      everyMs: 300,
       operations: { immediate: 3, pushConfig: 8 },
       agents: { dedupes: 1 },
       scripts: { 'chunks:4': 1 },
