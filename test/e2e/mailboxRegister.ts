@@ -9,6 +9,14 @@ export interface Shown {
 }
 
 export const MAILBOX_REGISTER: Readonly<Record<number, Shown>> = {
+  1: {
+    what: 'a thousand sends to an agent that was never started, each acknowledged at once, each done once',
+    by: [['mailbox/c2.run.ts', 'C2']],
+  },
+  2: {
+    what: 'gateways killed fifty times meanwhile: nothing lost, nothing twice, the same messageId is the same task',
+    by: [['mailbox/c2.run.ts', 'C2']],
+  },
   3: {
     what: 'a dead worker’s work goes to another; the first is told that it lost it; nothing of its open pieces stays',
     by: [
@@ -17,6 +25,10 @@ export const MAILBOX_REGISTER: Readonly<Record<number, Shown>> = {
     ],
   },
   4: { what: 'the same end said five times is one event', by: [['e2e/mailboxSuite.ts', 'is settled once']] },
+  5: {
+    what: 'order is kept in each conversation with workers that are killed and stopped',
+    by: [['mailbox/c3.run.ts', 'C3']],
+  },
   6: {
     what: 'urgent overtakes across conversations, never inside one; low is still served',
     by: [['e2e/mailboxSuite.ts', 'that is urgent overtakes other conversations']],
@@ -47,6 +59,13 @@ export const MAILBOX_REGISTER: Readonly<Record<number, Shown>> = {
     what: 'a question is answered while the agent is off, and comes with all that was said',
     by: [['e2e/mailboxTalkSuite.ts', 'a question goes to the sender']],
   },
+  12: {
+    what: 'a blocking send to an agent that is away is answered in time, and official clients take the answer',
+    by: [
+      ['e2e/peers/mailboxClients.test.ts', 'that waits for an agent that is away'],
+      ['mailbox/clients.run.ts', 'clients'],
+    ],
+  },
   14: { what: 'looking changes nothing', by: [['e2e/mailboxReadingSuite.ts', 'a thousand times changes nothing']] },
   16: {
     what: 'a full mailbox refuses, loses nothing, and accepts again when it drains',
@@ -67,6 +86,10 @@ export const MAILBOX_REGISTER: Readonly<Record<number, Shown>> = {
     what: 'no lease is stuck with a client that has gone',
     by: [['e2e/mailboxSuite.ts', 'is not held for a client that has gone']],
   },
+  20: {
+    what: 'thousands of idle polls and a stream of messages: how soon the right one wakes, and what they cost',
+    by: [['mailbox/c4.run.ts', 'C4']],
+  },
   21: { what: 'the pages’ own programs run', by: [['docs/mailbox.test.ts', '']] },
   22: {
     what: 'results come home, one note per task, and outlive the gateway',
@@ -75,5 +98,16 @@ export const MAILBOX_REGISTER: Readonly<Record<number, Shown>> = {
   23: {
     what: 'a burst is one wake-up; unread it is repeated, read it is not',
     by: [['e2e/mailboxWakeSuite.ts', 'a burst is one wake-up']],
+  },
+  24: {
+    what: 'the official kit against a mailbox agent with a worker, and with one that sleeps',
+    by: [['mailbox/c7.run.ts', 'C7']],
+  },
+  25: {
+    what: 'official clients do all that they do, in JavaScript and in Python',
+    by: [
+      ['e2e/peers/mailboxClients.test.ts', 'sends, gets, and lists'],
+      ['mailbox/clients.run.ts', 'clients'],
+    ],
   },
 }

@@ -100,11 +100,15 @@ const BY_HAND: Readonly<Record<string, readonly string[]>> = {
   finish_task: ['lease=none', 'outcome=completed'],
 }
 
-/** The inspector's answer is judged by its form: a refusal of the gateway is an answer too. */
+/**
+ * The inspector's answer is judged by its form: a refusal of the gateway is an answer too. In the newer era it takes tasks,
+ * and stays with one until it has ended.
+ */
 function inspect({ url }: Stage, home: string, report: Report): void {
   const run = (era: string, target: readonly string[], method: readonly string[]) => {
     const args = ['-y', ...INSPECTOR, ...target, '--protocol-era', era, ...method]
     const ran = spawnSync('npx', args, {
+      timeout: 180_000,
       encoding: 'utf8',
       cwd: home,
       env: { ...process.env, npm_config_loglevel: 'error' },
@@ -132,7 +136,7 @@ function inspect({ url }: Stage, home: string, report: Report): void {
       'delegate_task',
       '--tool-arg',
       'to=helper',
-      'text=input please',
+      'text=hello',
     ])
     const task = input.structuredContent?.taskId as string | undefined
     const wrong: string[] = []
