@@ -2,12 +2,13 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { startPostgres } from '../../support/databases.ts'
-import { type Lane, openLane, type Run } from './drive.ts'
+import { type Action, type Lane, openLane, type Run } from './drive.ts'
 import type { Scenario } from './scenario.ts'
 
 export interface Wanted {
   readonly scenarios: readonly Scenario[]
   readonly seed: number
+  readonly action: Action
   /** Only this hit. */
   readonly k?: number
   /** Goes on where a run of this seed was broken off. */
@@ -19,11 +20,12 @@ export interface Wanted {
 /** More hits than any scenario has: a run that never ends untouched is a mistake of ours. */
 const HITS_MAX = 120
 
-export const stateFile = (seed: number): string => join(import.meta.dirname, `../out/kill-points-${seed}.jsonl`)
+const stateFile = (action: Action, seed: number): string =>
+  join(import.meta.dirname, `../out/${action}-points-${seed}.jsonl`)
 
 export async function playAll(wanted: Wanted): Promise<Run[]> {
-  const { scenarios, seed, resume, lanes } = wanted
-  const file = stateFile(seed)
+  const { scenarios, seed, action, resume, lanes } = wanted
+  const file = stateFile(action, seed)
   mkdirSync(dirname(file), { recursive: true })
   if (!resume) rmSync(file, { force: true })
   const runs: Run[] = existsSync(file)
@@ -59,7 +61,7 @@ export async function playAll(wanted: Wanted): Promise<Run[]> {
 async function playThrough(
   lane: Lane,
   scenario: Scenario,
-  { seed, k: only, tell }: Wanted,
+  { seed, action, k: only, tell }: Wanted,
   done: readonly Run[],
   keep: (run: Run) => void,
 ): Promise<void> {
@@ -69,7 +71,7 @@ async function playThrough(
   let ended = only === undefined && mine.some(({ point }) => point === undefined)
   let wrong = 0
   for (; !ended && k <= HITS_MAX; k++) {
-    const run = await lane.play(scenario, k, seed)
+    const run = await lane.play(scenario, k, seed, action)
     keep(run)
     wrong += run.violations.length
     for (const violation of run.violations)
@@ -117,7 +119,7 @@ export function page(summary: Summary, scenarios: number, seconds: number): stri
   const { kills, points, violations, lost, doubled, resumed, slowestMs, p95Ms, unfinished } = summary
   const byCount = Object.entries(points).sort(([, a], [, b]) => b - a)
   return [
-    `${kills} kills in ${scenarios} scenarios at ${byCount.length} points, ${Math.round(seconds)} s`,
+    `${kills} hits in ${scenarios} scenarios at ${byCount.length} points, ${Math.round(seconds)} s`,
     `lost ${lost}, doubled ${doubled}, streams not resumed exactly ${resumed}, violations in all ${violations}`,
     `from the kill to everything done and checked: p95 ${(p95Ms / 1_000).toFixed(1)} s, slowest ${(slowestMs / 1_000).toFixed(1)} s`,
     ...(unfinished.length > 0 ? [`not played to the end: ${unfinished.join(', ')}`] : []),

@@ -32,7 +32,7 @@ export interface Run {
 
 /** A place to play in: agents, a receiver and a database to copy. Scenarios run in it one after another. */
 export interface Lane {
-  play(scenario: Scenario, k: number, seed: number): Promise<Run>
+  play(scenario: Scenario, k: number, seed: number, action?: Action): Promise<Run>
   close(): Promise<void>
 }
 
@@ -69,9 +69,19 @@ const BY_THE_CLOCK = [
   'keys.touch',
 ]
 
-const rulesOf = ({ counts = [], fromNothing = false }: Scenario, k: number): string => {
+/**
+ * What happens at the k-th hit: the process dies, the statement or the step fails, or the reply is not sent. What fails in the
+ * middle of nowhere would only end the process, which is the first.
+ */
+export type Action = 'kill' | 'throw' | 'dropReply'
+const NOT_THROWN = ['egress.sent', 'drain', 'ready', 'migration', 'forward.begun', 'webhook.begun', 'replicas']
+
+function rulesOf({ counts = [], fromNothing = false }: Scenario, k: number, action: Action): string {
+  const after = fromNothing ? '' : 'after=ready;'
+  if (action === 'dropReply') return `${after}reply,face.reply,stream.half=dropReply@${k}`
   const left = BY_THE_CLOCK.filter((name) => !counts.some((one) => name.startsWith(one)))
-  return `${fromNothing ? '' : 'after=ready;'}*,${left.map((name) => `!${name}*`).join()}=kill@${k}`
+  const never = action === 'throw' ? NOT_THROWN : []
+  return `${after}*,${[...left, ...never].map((name) => `!${name}*`).join()}=${action}@${k}`
 }
 
 export async function openLane(server: PostgresServer, name: string): Promise<Lane> {
@@ -92,7 +102,7 @@ export async function openLane(server: PostgresServer, name: string): Promise<La
   const place = { server, copies, agents, receiver, victims, home }
   const { template, boxToken } = await prepare(place)
   return {
-    play: (scenario, k, seed) => play({ ...place, template, boxToken }, scenario, k, seed),
+    play: (scenario, k, seed, action = 'kill') => play({ ...place, template, boxToken }, scenario, { k, seed, action }),
     async close() {
       await Promise.all([victims.close(), copies.close()])
       await Promise.all([...Object.values(agents).map((agent) => agent.stop()), receiver.stop()])
@@ -163,14 +173,20 @@ async function prepare({ server, victims, home }: Place): Promise<{ template: st
   return { template, boxToken: token }
 }
 
-async function play(place: Prepared, scenario: Scenario, k: number, seed: number): Promise<Run> {
+interface Hit {
+  readonly k: number
+  readonly seed: number
+  readonly action: Action
+}
+
+async function play(place: Prepared, scenario: Scenario, { k, seed, action }: Hit): Promise<Run> {
   const began = performance.now()
   const { server, copies, receiver, template, boxToken, agents } = place
   const databaseUrl = scenario.fromNothing ? await server.createEmpty() : await copies.copy(template)
   receiver.always(200)
   const sql = postgres(databaseUrl, { max: 2, onnotice: () => {} })
   const random = dice(seed * 7_919 + k)
-  const watch = await supervise(place, scenario, k, { databaseUrl, sql, random })
+  const watch = await supervise(place, scenario, rulesOf(scenario, k, action), { databaseUrl, sql, random })
   const act = createAct({
     url: watch.url,
     agents,
@@ -243,7 +259,7 @@ const HIT = /failpoint (\S+) hit \d+/
 async function supervise(
   { victims, home }: Prepared,
   scenario: Scenario,
-  k: number,
+  rules: string,
   { databaseUrl, sql, random }: { databaseUrl: string; sql: postgres.Sql; random: ReturnType<typeof dice> },
 ): Promise<Watch> {
   const data = scenario.embedded ? mkdtempSync(join(tmpdir(), 'waypost-kill-data-')) : home
@@ -259,7 +275,8 @@ async function supervise(
   let over = false
   let killedAt: number | undefined
   let point: string | undefined
-  let victim: Victim = victims.start({ ...where, env: { ...where.env, WAYPOST_FAILPOINTS: rulesOf(scenario, k) } })
+  let victim: Victim = victims.start({ ...where, env: { ...where.env, WAYPOST_FAILPOINTS: rules } })
+  const armed = victim
   const other = scenario.survivor ? victims.start(await at()) : undefined
 
   const again = async (): Promise<void> => {
@@ -292,6 +309,7 @@ async function supervise(
       await Promise.all([victim.kill('SIGKILL'), other?.kill('SIGKILL')])
       await watching
       if (scenario.embedded) rmSync(data, { recursive: true, force: true })
+      point ??= HIT.exec(armed.output())?.[1]
       const unhandled = /unhandled|uncaught/i.exec(victim.output())
       if (unhandled) troubles.push(`unhandled: ${victim.output().slice(unhandled.index, unhandled.index + 300)}`)
       return { ...(killedAt !== undefined && { killedAt }), ...(point !== undefined && { point }), troubles }

@@ -1,6 +1,7 @@
 /**
- * `npm run kill-points -- [--scenario TEXT] [--seed N] [--k K] [--resume] [--lanes N]`: plays every scenario with the process
- * killed at each of its failpoints in turn, and prints the report. `--k` plays one hit only; `--resume` goes on where a run
+ * `npm run kill-points -- [--scenario TEXT] [--seed N] [--k K] [--resume] [--lanes N]
+ * [--action kill|throw|dropReply]`: plays every scenario with the process killed at each of its failpoints in turn (or with that
+ * step failing, or its reply not sent), and prints the report. `--k` plays one hit only; `--resume` goes on where a run
  * of the same seed was broken off. Ends with 1 if a checker found a violation.
  */
 import { spawnSync } from 'node:child_process'
@@ -12,6 +13,7 @@ const { values } = parseArgs({
     scenario: { type: 'string', default: '' },
     seed: { type: 'string', default: '1' },
     k: { type: 'string', default: '' },
+    action: { type: 'string', default: 'kill' },
     lanes: { type: 'string', default: '2' },
     resume: { type: 'boolean', default: false },
   },
@@ -30,6 +32,7 @@ const { status } = spawnSync(
       KILL_SEED: values.seed,
       KILL_K: values.k,
       KILL_LANES: values.lanes,
+      KILL_ACTION: values.action,
       KILL_RESUME: values.resume ? '1' : '',
     },
   },

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import { page, playAll, summarize } from './all.ts'
+import type { Action } from './drive.ts'
 import { SCENARIOS } from './scenarios.ts'
 
-const { KILL_SCENARIO, KILL_SEED = '1', KILL_K, KILL_RESUME, KILL_LANES = '2' } = process.env
+const { KILL_SCENARIO, KILL_SEED = '1', KILL_K, KILL_RESUME, KILL_LANES = '2', KILL_ACTION = 'kill' } = process.env
 const scenarios = SCENARIOS.filter(({ name }) => !KILL_SCENARIO || name.includes(KILL_SCENARIO))
 
 test(`kill at every commit point, seed ${KILL_SEED}`, async () => {
@@ -11,6 +12,7 @@ test(`kill at every commit point, seed ${KILL_SEED}`, async () => {
   const runs = await playAll({
     scenarios,
     seed: Number(KILL_SEED),
+    action: KILL_ACTION as Action,
     ...(KILL_K && { k: Number(KILL_K) }),
     resume: KILL_RESUME === '1',
     lanes: Number(KILL_LANES),

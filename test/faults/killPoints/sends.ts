@@ -200,6 +200,15 @@ export const SENDS: readonly Scenario[] = [
     },
   },
   {
+    name: 'while the replica says that it lives',
+    counts: ['replicas.beat'],
+    limits: { leaseHeartbeatMs: 100 },
+    async run(act) {
+      const task = await act.send('dedupes', 'slow:150', { immediately: false })
+      await act.reaches('dedupes', task.id, 'COMPLETED')
+    },
+  },
+  {
     name: 'drained in the middle',
     counts: ['replicas.leave'],
     async run(act) {
