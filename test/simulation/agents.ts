@@ -20,6 +20,8 @@ export interface SimAgent {
 export interface Execution {
   readonly messageIds: string[]
   readonly startedAt: number
+  /** When it last had no more to say. */
+  endedAt: number
   task: Task
   readonly said: StreamResponse[]
   readonly listeners: Set<() => void>
@@ -55,7 +57,10 @@ function say(execution: Execution, event: StreamResponse): void {
 async function work(sea: Sea, execution: Execution, text: string): Promise<void> {
   const { time, dice } = sea
   const { id: taskId, contextId = '' } = execution.task
-  const pause = () => time.sleep(dice.next() < 0.1 ? dice.below(3_000) : dice.below(40))
+  // Longer than a lease in all: another may have taken over, and both hear of it.
+  const slow = text.includes('slow')
+  const pause = () =>
+    time.sleep(slow ? 1_000 + dice.below(5_000) : dice.next() < 0.1 ? dice.below(3_000) : dice.below(40))
   const status = (state: TaskState) => ({ statusUpdate: { taskId, contextId, status: { state } } })
   await pause()
   say(execution, status('TASK_STATE_WORKING'))
@@ -71,6 +76,7 @@ async function work(sea: Sea, execution: Execution, text: string): Promise<void>
     execution,
     status(asks ? 'TASK_STATE_INPUT_REQUIRED' : text.includes('fail') ? 'TASK_STATE_FAILED' : 'TASK_STATE_COMPLETED'),
   )
+  execution.endedAt = time.elapsed()
 }
 
 function execute(sea: Sea, agent: SimAgent, message: Message): Execution {
@@ -91,6 +97,7 @@ function execute(sea: Sea, agent: SimAgent, message: Message): Execution {
   const execution: Execution = {
     messageIds: [message.messageId],
     startedAt: sea.time.elapsed(),
+    endedAt: Number.POSITIVE_INFINITY,
     task: { id, contextId, status: { state: 'TASK_STATE_SUBMITTED' }, history: [message] },
     said: [],
     listeners: new Set(),

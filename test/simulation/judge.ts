@@ -1,4 +1,5 @@
 /** What must hold when the storm is over, read from the tables and from what clients, agents and the receiver have noted. */
+import { foldLog } from '../../src/gateway/tasks/view.ts'
 import type { Event, Task } from './memory/rows.ts'
 import { at } from './memory/rows.ts'
 import type { World } from './world.ts'
@@ -20,6 +21,7 @@ export function judge(world: World, quiet: boolean): string[] {
     ...logs(world),
     ...streams(world),
     ...ordered(world),
+    ...told(world),
     ...webhooks(world),
   ]
 }
@@ -105,20 +107,36 @@ const streams = (world: World): string[] =>
     })
   })
 
-/** D13: of a conversation with one agent the first executions are in the order of the acknowledgements. */
+/** What the log makes of a task is what its agent has made: nothing twice, nothing left out. */
+function told(world: World): string[] {
+  const text = (parts: readonly { text?: string | undefined }[] = []) => parts.map((part) => part.text ?? '').join('')
+  return [...world.sea.tables.tasks.values()].flatMap((task) => {
+    const execution = world.agents.get(task.agent)?.executions.find((one) => one.task.id === task.upstreamTask)
+    if (task.state !== 3 || execution?.task.status.state !== 'TASK_STATE_COMPLETED') return []
+    const mine = (foldLog(logOf(world, task.id))?.artifacts ?? []).map(({ parts }) => text(parts)).join('|')
+    const its = (execution.task.artifacts ?? []).map(({ parts }) => text(parts)).join('|')
+    return mine === its ? [] : [`C4 ${task.id} says "${mine}", its agent has said "${its}"`]
+  })
+}
+
+/** D13: of a conversation with one agent the first executions are in the order of the acknowledgements, none before the one before it has ended. */
 function ordered(world: World): string[] {
   const found: string[] = []
+  const recorded = new Map([...world.sea.tables.tasks.values()].map((task) => [task.upstreamTask, task.state]))
   for (const agent of world.agents.values()) {
-    const conversations = new Map<string, { nth: number; startedAt: number }[]>()
-    for (const { messageIds, startedAt } of agent.executions) {
+    const conversations = new Map<string, { nth: number; startedAt: number; endedAt: number }[]>()
+    for (const { messageIds, startedAt, endedAt, task } of agent.executions) {
       const message = world.sent.find(({ messageId }) => messageId === messageIds[0])
       if (!message || message.agent !== agent.name) continue
       const mine = conversations.get(message.contextId) ?? []
-      conversations.set(message.contextId, [...mine, { nth: message.nth, startedAt }])
+      // What the gateway has given up or canceled may go on at its agent.
+      const followed = messageIds.length === 1 && recorded.get(task.id) === 3
+      const end = followed ? endedAt : startedAt
+      conversations.set(message.contextId, [...mine, { nth: message.nth, startedAt, endedAt: end }])
     }
     for (const [contextId, starts] of conversations) {
-      const times = starts.sort((a, b) => a.nth - b.nth).map(({ startedAt }) => startedAt)
-      if (times.some((time, place) => place > 0 && time < (times[place - 1] as number)))
+      const inOrder = starts.sort((a, b) => a.nth - b.nth)
+      if (inOrder.some(({ startedAt }, place) => startedAt < (inOrder[place - 1]?.endedAt ?? 0)))
         found.push(`D13 conversation ${contextId} at ${agent.name} was overtaken`)
     }
   }

@@ -16,6 +16,12 @@ export interface Weather {
   databaseAwayUntil: number
 }
 
+/** A bug that is planted in the store, to see that it is found. */
+export interface Sabotage {
+  readonly before?: (tables: Tables, name: string, values: readonly Value[]) => void
+  readonly after?: (tables: Tables, name: string, values: readonly Value[]) => void
+}
+
 export interface Sea {
   readonly time: Time
   readonly epochMs: number
@@ -26,6 +32,7 @@ export interface Sea {
   readonly listeners: Map<Owner, (payload: string) => void>
   /** What must never happen: a bug of the gateway's or ours. */
   readonly troubles: string[]
+  readonly sabotage?: Sabotage | undefined
 }
 
 /** Mostly quick, sometimes not. */
@@ -47,7 +54,9 @@ export function connect(sea: Sea, owner: Owner): Db {
     let rows: object[] = []
     let error: unknown
     try {
+      sea.sabotage?.before?.(tables, statement.name, values)
       rows = perform(tables, statement, values, epochMs + time.elapsed())
+      sea.sabotage?.after?.(tables, statement.name, values)
     } catch (caught) {
       error = caught
       if (!(caught instanceof StoreError)) troubles.push(String((caught as Error).stack))

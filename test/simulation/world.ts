@@ -11,7 +11,7 @@ import { type Arrived, newAgent, type SimAgent } from './agents.ts'
 import { takeOver } from './determinism.ts'
 import { type Process, type Surroundings, startProcess } from './gateway.ts'
 import { newTables } from './memory/rows.ts'
-import { latency, type Sea } from './network.ts'
+import { latency, type Sabotage, type Sea } from './network.ts'
 import { createTime, type Owner } from './time.ts'
 
 /** What a client has sent, and what it was told. */
@@ -60,7 +60,7 @@ const EPOCH = Date.parse('2026-01-01T00:00:00Z')
 /** How long after the storm everything must be over. */
 export const CALM_MS = 240_000
 
-export async function inWorld<T>(seed: number, live: (world: World) => Promise<T>): Promise<T> {
+export async function inWorld<T>(seed: number, live: (world: World) => Promise<T>, sabotage?: Sabotage): Promise<T> {
   const chance = dice(seed)
   // Ids made by the gateway carry the time: later seeds live later, so that none is older than what is known.
   const epochMs = EPOCH + seed * 1_000_000
@@ -75,6 +75,7 @@ export async function inWorld<T>(seed: number, live: (world: World) => Promise<T
     tables: newTables(newId),
     listeners: new Map(),
     troubles: [],
+    sabotage,
   }
   const agents = new Map(
     [
@@ -173,7 +174,7 @@ async function client(world: World): Promise<void> {
       nth = 0
     }
     const agent = chance.pick(['dedupes', 'asked', 'once', 'mute', 'box', 'box'])
-    const text = chance.pick(['chunks:0', 'chunks:3', 'chunks:2 fail', 'ask', 'chunks:1 ask'])
+    const text = chance.pick(['chunks:0', 'chunks:3', 'chunks:2 fail', 'ask', 'chunks:1 ask', 'slow chunks:4'])
     const message = note(world, { agent, text, contextId, nth: nth++ })
     if (chance.next() < 0.15) await Promise.all([send(world, message), send(world, message)])
     else if (chance.next() < 0.3) await follow(world, message)
