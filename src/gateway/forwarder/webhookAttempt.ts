@@ -61,8 +61,7 @@ export async function runWebhookAttempt(
   const verdict = await send(signal)
   // A failure keeps its place until the lane has learnt from it.
   if (verdict.kind === 'accepted') tools.leave()
-  if (verdict.kind === 'refused' && verdict.code === 'GONE') await disable(leased, verdict.reason, tools)
-  return commit(
+  const committed = await commit(
     {
       ...attempt,
       verdict,
@@ -71,6 +70,9 @@ export async function runWebhookAttempt(
     },
     tools,
   )
+  // After the dead letter is written: between the two the process may die, and what is owed to a disabled config is withdrawn.
+  if (verdict.kind === 'refused' && verdict.code === 'GONE') await disable(leased, verdict.reason, tools)
+  return committed
 }
 
 async function disable(leased: Leased, reason: string, { db }: AttemptTools): Promise<void> {

@@ -64,6 +64,8 @@ const BY_THE_CLOCK = [
   'deliveries.reap',
   'deliveries.leaseExpired',
   'deliveries.expireWebhooks',
+  'results.expire',
+  'channels.expire',
   'lanes.seenMany',
   'statistics',
   'keys.touch',
