@@ -8,6 +8,9 @@ import { pgbench, run, startPostgres } from './postgres.mjs'
 /** Bounds of policy that would end a measurement before its time; none of them changes what a request costs. */
 const LIMITS = {
   queuePerAgentMax: 10_000_000,
+  mailboxMessagesMax: 10_000_000,
+  mailboxPerSenderMax: 10_000_000,
+  mailboxBytesMax: Number.MAX_SAFE_INTEGER,
   requestsPerSocketMax: 10_000_000,
   streamsPerCallerMax: 5_000,
   streamsPerTaskMax: 5_000,
@@ -23,6 +26,7 @@ export const FLAGS = JSON.parse(readFileSync(new URL('../../package.json', impor
 export async function openStage({ dist, profile, statements }) {
   const server = await startPostgres({ statements })
   const parts = new Map()
+  const gateways = new Set()
   let databases = 0
   const part = (name, init) => {
     const key = `${name} ${JSON.stringify(init ?? {})}`
@@ -50,10 +54,12 @@ export async function openStage({ dist, profile, statements }) {
     const place = own ?? (await database())
     const init = { dist, agents, limits: LIMITS, ...(place !== 'embedded' && { databaseUrl: place.url }) }
     const started = await startPart('gateway', init, { execArgv: [...FLAGS, '--expose-gc'] })
+    gateways.add(started)
     return {
       ...started,
       sql: place.sql,
       async close() {
+        gateways.delete(started)
         await started.stop()
         if (own === undefined) await place.drop()
       },
@@ -71,7 +77,8 @@ export async function openStage({ dist, profile, statements }) {
     gateway,
     limitDatabase: once(() => limitDatabase(server, dist)),
     async close() {
-      for (const started of parts.values()) await (await started).stop()
+      // Gateways only if a measurement broke off.
+      for (const started of [...gateways, ...parts.values()]) await (await started).stop()
       await server.stop()
     },
   }

@@ -5,7 +5,7 @@ import { freePort } from '../postgres.mjs'
 import { threeRowCommits } from '../stage.mjs'
 import { books, cpuNote, inTurn, rowOf, timesOf, withCpu } from './measure.mjs'
 import { profiled } from './profile.mjs'
-import { audit, calledAt, collecting, sendRound, targetOf } from './sending.mjs'
+import { audit, calledAt, collecting, emptyQueues, sendRound, targetOf } from './sending.mjs'
 
 const rows = {
   a1: {
@@ -64,6 +64,7 @@ const rows = {
 const sendsTo =
   (stage, load, gateway, agent, { ms, skipMs }, name = '') =>
   async (warmUp) => {
+    await emptyQueues(gateway)
     const before = await stage.server.fsyncs()
     const send = () => sendRound(load, targetOf(gateway, agent), { ms, skipMs })
     const count = ({ tasks }) => tasks.length

@@ -3,7 +3,7 @@ import { median } from '../numbers.mjs'
 import { flushMs } from '../postgres.mjs'
 import { carried, carryStage, proxied } from './carry.mjs'
 import { books, inTurn, rowOf } from './measure.mjs'
-import { acknowledged, collecting, sendRound, targetOf } from './sending.mjs'
+import { acknowledged, collecting, emptyQueues, sendRound, targetOf } from './sending.mjs'
 
 const p99 = (round) => round.p99
 const flush = (stage) => async () => ({ value: await flushMs(stage.server.home) })
@@ -37,7 +37,10 @@ export const acceptLatency = {
   async measure(stage, { wanted, rounds, ms, skipMs, say }) {
     const load = await stage.part('load')
     const gateway = await stage.gateway([collecting('bench')])
-    const stored = (pace) => () => acknowledged(load, gateway, 'bench', { ms, skipMs, ...pace })
+    const stored = (pace) => async () => {
+      await emptyQueues(gateway)
+      return acknowledged(load, gateway, 'bench', { ms, skipMs, ...pace })
+    }
     const full = await saturation(stored({}))
     say(`  saturation: ${Math.round(full)}/s`)
     const unstored = (pace) => async () => {

@@ -1,7 +1,7 @@
 /** g1, g2: what a second replica brings. */
 import { availableParallelism } from 'node:os'
 import { absent, books, inTurn, rowOf } from './measure.mjs'
-import { acknowledged, collecting } from './sending.mjs'
+import { acknowledged, collecting, emptyQueues } from './sending.mjs'
 
 /** A gateway, its database, the load generator and the system each want some of one. */
 const CORES_FREE = 4
@@ -42,7 +42,12 @@ export const replicas = {
       await stage.gateway([collecting('bench')], database),
     ]
     const pace = { ms, skipMs }
+    const single = async () => {
+      await emptyQueues(alone)
+      return acknowledged(load, alone, 'bench', pace)
+    }
     const together = async () => {
+      await emptyQueues(both[0])
       const connections = CONNECTIONS / both.length
       const sent = await Promise.all(
         both.map((gateway) => acknowledged(load, gateway, 'bench', { ...pace, connections })),
@@ -50,10 +55,7 @@ export const replicas = {
       const slower = sent[0].p99 > sent[1].p99 ? sent[0] : sent[1]
       return { ...slower, rate: sent[0].rate + sent[1].rate, ...books(sent) }
     }
-    const measured = await inTurn(
-      { 'one replica': () => acknowledged(load, alone, 'bench', pace), 'two replicas': together },
-      { rounds, say },
-    )
+    const measured = await inTurn({ 'one replica': single, 'two replicas': together }, { rounds, say })
     for (const gateway of [alone, ...both]) await gateway.close()
     await database.drop()
     const [one, two] = [measured['one replica'], measured['two replicas']]

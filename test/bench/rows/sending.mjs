@@ -29,6 +29,12 @@ export async function sendRound(load, target, pace) {
   return { ...sent, run }
 }
 
+/**
+ * Takes away what earlier rounds left waiting. A mailbox holds no more than 10,000 and is counted every two seconds; the
+ * bench has lifted that bound, and would count for longer and longer. Nothing that is audited is touched.
+ */
+export const emptyQueues = (gateway) => askerOf(gateway)('truncate deliveries', [])
+
 export const collecting = (name) => ({ name, connector: { kind: 'mailbox' } })
 export const calledAt = (name, url) => ({
   name,

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { freePort } from '../postgres.mjs'
 import { FLAGS } from '../stage.mjs'
 import { books, inTurn, NOTHING_LOST, plainRow, rowOf } from './measure.mjs'
-import { acknowledged, collecting } from './sending.mjs'
+import { acknowledged, collecting, emptyQueues } from './sending.mjs'
 
 const started = { against: 'none, a time from the start of the process', lower: true, unit: 's' }
 
@@ -63,7 +63,10 @@ async function batched(stage, { rounds, ms, skipMs, say }) {
     await stage.gateway([collecting('bench')]),
     await stage.gateway([collecting('bench')], 'embedded'),
   ]
-  const send = (gateway) => () => acknowledged(load, gateway, 'bench', { ms, skipMs })
+  const send = (gateway) => async () => {
+    await emptyQueues(gateway)
+    return acknowledged(load, gateway, 'bench', { ms, skipMs })
+  }
   const measured = await inTurn({ postgres: send(full), embedded: send(embedded) }, { rounds, say })
   for (const gateway of [full, embedded]) await gateway.close()
   return rowOf(measured.embedded, measured.postgres, books(measured.embedded))
