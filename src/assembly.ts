@@ -6,9 +6,9 @@ import { createPresentCard, createPresentExtended, waysIn } from './gateway/agen
 import { type Agents, createAgents } from './gateway/agents/registry.ts'
 import { createApiKeys, newAgentKey } from './gateway/callers/apiKeys.ts'
 import { createAuthenticate, TOKENS } from './gateway/callers/authenticate.ts'
-import { createQuotas, parseRate } from './gateway/callers/quotas.ts'
+import type { Quotas } from './gateway/callers/quotas.ts'
 import { createTokenVerifier } from './gateway/callers/tokens.ts'
-import { createUsage, quotaOf } from './gateway/callers/usage.ts'
+import { createUsage } from './gateway/callers/usage.ts'
 import { cardsOf, withChannels } from './gateway/channels/addressable.ts'
 import { createLookAtBox } from './gateway/deliveries/boxes.ts'
 import { createDepths } from './gateway/deliveries/depth.ts'
@@ -23,6 +23,7 @@ import { createUpstreamPush } from './gateway/forwarder/upstreamPush.ts'
 import { createMailbox, type Mailbox } from './gateway/mailbox/mailbox.ts'
 import { createSharedLanes } from './gateway/mailbox/shared.ts'
 import { createExecute } from './gateway/operations/execute.ts'
+import { createParticipants } from './gateway/operations/participants.ts'
 import type { Others } from './gateway/operations/tools.ts'
 import { createHints, type Hints } from './gateway/tasks/hints.ts'
 import { createHub } from './gateway/tasks/hub.ts'
@@ -241,7 +242,7 @@ export function buildOperations(
   { peer, mcp }: Outward,
   { agents, contacts, presentCard, presentExtended }: Parties,
   queue: Queue,
-  { opening, others }: { opening: OpenTools; others: Others },
+  { opening, others, quotas }: { opening: OpenTools; others: Others; quotas: Quotas },
 ) {
   const { db, clock, signals, secrets, config, limits, draining, loopTools } = ground
   const { forwarder, hub, depths, record } = queue
@@ -253,6 +254,7 @@ export function buildOperations(
     room: createRoom({ db: ground.db, clock, limits }),
     lookAtBox: createLookAtBox(ground),
     seen: queue.mailbox.seen,
+    participants: createParticipants(ground.db),
     clock,
     agents,
     hub,
@@ -268,16 +270,7 @@ export function buildOperations(
     pushConfigsMax: limits.pushConfigsPerTaskMax,
     queuePerAgentMax: limits.queuePerAgentMax,
     cancelGraceMs: limits.cancelGraceMs,
-    quotas: createQuotas({
-      clock,
-      sends: parseRate(config.sendRate),
-      others: parseRate(config.requestRate),
-      tenantSends: parseRate(config.tenantSendRate),
-      rateOfTenant(tenant) {
-        const own = quotaOf(tenantQuotas, tenant)?.sendRate
-        return own === undefined ? undefined : { rate: parseRate(own) }
-      },
-    }),
+    quotas,
     usage: createUsage({ db, clock, quotas: tenantQuotas, onError: (error) => loopTools.onError('usage', error) }),
     draining: draining.signal,
   })

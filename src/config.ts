@@ -139,6 +139,12 @@ export const SETTINGS = {
     z.string().default('directory'),
     "the agent whose surface is also served at '/'; by default the gateway's own, which finds agents and delegates",
   ),
+  demoRooms: setting(
+    'WAYPOST_DEMO_ROOMS',
+    'demo-rooms',
+    z.enum(['on', 'off']).default('off'),
+    'whether rooms may be opened and joined without a key: for a day each, three from one address',
+  ),
   cardSignatures: setting(
     'WAYPOST_CARD_SIGNATURES',
     'card-signatures',

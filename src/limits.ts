@@ -111,6 +111,9 @@ export const LIMITS = {
   /** A shorter lease would be lost to one slow statement; twelve hours are a working day. Renewable without end. */
   leaseSecondsMin: 5,
   leaseSecondsMax: 43_200,
+  /** How long a call rings if its sender does not say, and at most. */
+  ringSeconds: 30,
+  ringSecondsMax: 600,
   /** Deliveries that one lease call takes. */
   leaseMax: 64,
   /** A lease call waits this long for work: proxies drop what is silent for 60 s. */
@@ -174,6 +177,12 @@ export const LIMITS = {
   demoRoomSeconds: 24 * 3_600,
   demoRoomBytesMax: 512 * KiB,
   demoRoomsPerAddressMax: 3,
+  /** Readers of rooms and conversations that one process tells what is new; each looks once a second. */
+  tailsMax: 500,
+  /** Tasks that one look for conversations goes back over. */
+  conversationScanMax: 5_000,
+  /** Participants that a process remembers to have let in. */
+  participantsKnownMax: 10_000,
 
   // MCP
   /** Calls that one process has open at /mcp, in all and of one caller: each is a connection and may wait 45 s. */

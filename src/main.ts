@@ -65,7 +65,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   const port = await listen(server, config.host, config.port, 'PORT=4290')
   ground.bind(port)
   const metrics = createMetrics({ signals: ground.signals, db: ground.db, version: VERSION, node: process.version })
-  const { execute, collector, faces } = buildDoors(ground, outward, parties, queue)
+  const { execute, services: more, faces } = buildDoors(ground, outward, parties, queue)
   const places = createPlaces(roomFor(ground))
   const mcp = buildMcp(ground, parties, queue, execute)
   const spoken = { execute, places, mounts: [mcp.face, ...faces] }
@@ -81,7 +81,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     queue.mailbox,
     queue.sweep,
     sockets,
-    collector,
+    ...more,
     mcp,
   ]
   try {

@@ -1,17 +1,23 @@
 /** Builds what gives its tasks to others: channels, the directory, and the collector that takes their answers home. */
 import { A2AError } from './a2a/errors.ts'
 import { buildOperations, type Outward, type Parties, type Queue } from './assembly.ts'
+import { createQuotas, parseRate, type Quotas } from './gateway/callers/quotas.ts'
+import { quotaOf } from './gateway/callers/usage.ts'
 import { channelIn } from './gateway/channels/channel.ts'
 import { type Channels, createChannels } from './gateway/channels/channels.ts'
 import { type ChildCancel, type Collector, createCollector } from './gateway/channels/collect.ts'
 import { type PostTools, post } from './gateway/channels/post.ts'
 import { askDirectory, type DirectoryTools } from './gateway/directory/directory.ts'
+import { createRings } from './gateway/mailbox/ring.ts'
 import type { Others } from './gateway/operations/tools.ts'
 import type { OpenTools } from './gateway/tasks/open.ts'
 import type { Ground } from './ground.ts'
 import { channelRoutes } from './http/admin/channels.ts'
+import { conversationRoutes } from './http/admin/conversations.ts'
 import { createAccess, type Face } from './http/face.ts'
 import { leadsHere } from './http/hosts.ts'
+import { roomRoutes } from './http/rooms/rooms.ts'
+import { quotasIn } from './issuers.ts'
 import { LIMITS } from './limits.ts'
 import type { Execute, StreamEntry } from './ports.ts'
 import { derivedKey } from './secrets.ts'
@@ -26,7 +32,12 @@ interface OthersParts {
   readonly bind: (execute: Execute) => void
 }
 
-function buildOthers(ground: Ground, parties: Parties, queue: Queue, opening: OpenTools): OthersParts {
+function buildOthers(
+  ground: Ground,
+  parties: Parties,
+  queue: Queue,
+  { opening, quotas }: { opening: OpenTools; quotas: Quotas },
+): OthersParts {
   const { agents } = parties
   const { db, clock, now, loopTools, signals, limits } = ground
   let run: Execute | undefined
@@ -52,7 +63,7 @@ function buildOthers(ground: Ground, parties: Parties, queue: Queue, opening: Op
   })
   return {
     collector,
-    faces: buildFaces(ground, parties, { channels, posting }),
+    faces: buildFaces(ground, parties, { channels, posting, execute, quotas }),
     bind(given) {
       run = given
     },
@@ -100,22 +111,41 @@ export function buildOpening(ground: Ground, { egress }: Outward, queue: Queue):
 /** The operations, and what they give to others: each uses the other, so they are introduced here. */
 export function buildDoors(ground: Ground, outward: Outward, parties: Parties, queue: Queue) {
   const opening = buildOpening(ground, outward, queue)
-  const { others, collector, faces, bind } = buildOthers(ground, parties, queue, opening)
-  const execute = buildOperations(ground, outward, parties, queue, { opening, others })
+  const { config } = ground
+  const tenantQuotas = quotasIn(config)
+  const quotas = createQuotas({
+    clock: ground.clock,
+    sends: parseRate(config.sendRate),
+    others: parseRate(config.requestRate),
+    tenantSends: parseRate(config.tenantSendRate),
+    rateOfTenant(tenant) {
+      const own = quotaOf(tenantQuotas, tenant)?.sendRate
+      return own === undefined ? undefined : { rate: parseRate(own) }
+    },
+  })
+  const { others, collector, faces, bind } = buildOthers(ground, parties, queue, { opening, quotas })
+  const execute = buildOperations(ground, outward, parties, queue, { opening, others, quotas })
   bind(execute)
-  return { execute, collector, faces }
+  const { db, clock, now, loopTools, signals } = ground
+  const rings = createRings({
+    ...{ db, clock, now, loopTools, signals, published: opening.published, wake: queue.wake },
+    findAgent: parties.agents.find,
+  })
+  return { execute, services: [collector, rings], faces }
 }
 
 function buildFaces(
-  { db, url, secrets }: Ground,
+  { db, url, secrets, clock, draining, signals, limits, config }: Ground,
   { authenticate }: Parties,
-  { channels }: { channels: Channels; posting: PostTools },
+  parts: { channels: Channels; posting: PostTools; execute: Execute; quotas: Quotas },
 ): Face[] {
   const shared = {
-    ...{ db, channels, access: createAccess(authenticate), publicUrl: url },
+    ...{ db, channels: parts.channels, access: createAccess(authenticate), publicUrl: url },
     pageKey: derivedKey(secrets.masterKey, 'page tokens'),
   }
-  return [channelRoutes(shared)]
+  const tails = { clock, draining: draining.signal }
+  const rooms = { ...shared, ...tails, ...parts, signals, limits, demo: config.demoRooms === 'on' }
+  return [channelRoutes(shared), conversationRoutes({ ...shared, ...tails }), roomRoutes(rooms)]
 }
 
 /** In the name of whose task it is. false: not now. */

@@ -37,7 +37,7 @@ export interface ResolveTools {
 const WELL_KNOWN = ['.well-known/agent-card.json', '.well-known/agent.json'] as const
 
 export async function resolveAgent(ref: string, tools: ResolveTools): Promise<ResolvedAgent> {
-  if (ref.startsWith('@')) return fromCatalogue(ref, tools)
+  if (ref.startsWith('@') || ADDRESS.test(ref)) return fromCatalogue(ref, tools)
   const file = asFile(ref)
   if (file) return { ref, card: parseCard(readFileSync(file, 'utf8'), file), source: file, atGateway: false }
   const url = asUrl(ref)
@@ -53,9 +53,24 @@ export async function resolveAgent(ref: string, tools: ResolveTools): Promise<Re
   })
 }
 
+/** `#channel`, `#channel@gateway`, `name@gateway`. */
+const ADDRESS = /^(#[\w.-]+(@[^/@]+)?|[\w][\w.-]*@[^/@]+)$/
+
+/** The part before the gateway's host, which may be left out. An agent of another gateway is named by its URL. */
+function localPart(ref: string, gateway: Gateway): string {
+  const [name = '', host] = ref.replace(/^@/, '').toLowerCase().split('@')
+  const own = new URL(gateway.url)
+  if (host === undefined || host === own.host || host === own.hostname) return name
+  throw usage(
+    `${ref} is at another gateway: this one is ${own.host}`,
+    `an agent there is named by its URL: -a https://${host}/agents/${name.replace(/^#/, 'channels/')}/`,
+  )
+}
+
 async function fromCatalogue(ref: string, tools: ResolveTools): Promise<ResolvedAgent> {
-  const name = ref.slice(1).toLowerCase()
-  const base = `${tools.gateway.url}/agents/${encodeURIComponent(name)}/`
+  const name = localPart(ref, tools.gateway)
+  const place = name.startsWith('#') ? `channels/${encodeURIComponent(name.slice(1))}` : encodeURIComponent(name)
+  const base = `${tools.gateway.url}/agents/${place}/`
   const source = `${base}${WELL_KNOWN[0]}`
   const text = await fetchCard(source, true, tools)
   if (text) return { ref, card: parseCard(text, source), source, atGateway: true, reachedAt: tools.gateway.url }

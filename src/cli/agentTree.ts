@@ -1,4 +1,5 @@
 /** The verbs on agents, and what makes one of a program or a host. */
+import { CHANNELS } from './channelTree.ts'
 import type { CommandRow } from './commandRow.ts'
 import type { AgentVerb } from './commands/agent.ts'
 import { INBOX } from './inboxTree.ts'
@@ -99,4 +100,5 @@ export const AGENTS: readonly CommandRow[] = [
   MCP,
   ...WORK,
   ...INBOX,
+  ...CHANNELS,
 ]

@@ -56,6 +56,8 @@ export interface Invocation {
   readonly timeFormat: TimeFormat
   /** The agent given by -a; `instead` is asked when there is none. */
   agent(instead?: () => Promise<string>): Promise<A2AClient>
+  /** This one, whatever -a and its surroundings say. */
+  agentAt(ref: string): Promise<A2AClient>
 }
 
 /** What a command does; a number is its exit code. */
@@ -146,7 +148,13 @@ export function createInvocation(input: InvocationInput): Invocation {
     program: programName(),
     tokensPath: join(configFolder(), 'tokens.json'),
   }
-  return { ...call, agent: (instead) => connect({ ...call, serviceParameters, tls }, instead) }
+  const connecting = { ...call, serviceParameters, tls }
+  const named = (ref: string) => (flag: string) => (flag === 'agent-card' ? ref : option(flag))
+  return {
+    ...call,
+    agent: (instead) => connect(connecting, instead),
+    agentAt: (ref) => connect({ ...connecting, option: named(ref) }),
+  }
 }
 
 const tlsOf = (option: Invocation['option'], has: Invocation['has']): TlsOptions | undefined =>

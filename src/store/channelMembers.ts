@@ -24,10 +24,14 @@ export const listMembers = (db: Db, tenant: string, channel: string, limit: numb
 const IS_MEMBER: Statement = {
   name: 'channels.isMember',
   write: false,
-  text: 'select 1 from channel_members where tenant = $1 and channel = $2 and member = $3 and agent',
+  text: 'select 1 from channel_members where tenant = $1 and channel = $2 and ((member = $3 and agent) or (member = $4 and not agent and by = $4))',
 }
-export const isMember = async (db: Db, tenant: string, channel: string, member: string): Promise<boolean> =>
-  (await db.query(IS_MEMBER, [tenant, channel, member])).length > 0
+/** `caller`: somebody with a key, who has entered a room in his own name. */
+export const isMember = async (
+  db: Db,
+  { tenant, name }: { tenant: string; name: string },
+  who: { agent: string | undefined; caller: string },
+): Promise<boolean> => (await db.query(IS_MEMBER, [tenant, name, who.agent ?? null, who.caller])).length > 0
 
 const SHARED: Statement = {
   name: 'channels.shared',

@@ -109,7 +109,7 @@ const LEASE_EXPIRED: Statement = {
   write: true,
   text: `update deliveries d set state = 1, lease = gen_random_uuid(), owner = $1
 from (select w.tenant, w.id from deliveries w
-  where w.state = 0 and w.expires_at < now() and w.kind not in ('webhook', 'result')
+  where w.state = 0 and w.expires_at < now() and w.kind not in ('webhook', 'result') and w.mail_kind is distinct from 3
     and not exists (select 1 from deliveries f where f.tenant = w.tenant and f.destination = w.destination and f.ordering_key = w.ordering_key and f.state = 1)
     and not exists (select 1 from deliveries b where b.tenant = w.tenant and b.destination = w.destination and b.ordering_key = w.ordering_key
       and b.state = 0 and (b.position, b.id) < (w.position, w.id))

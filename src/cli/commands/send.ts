@@ -6,8 +6,9 @@ import type { Part } from '../../a2a/parts.ts'
 import type { Message, Task, TaskState } from '../../a2a/tasks.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import type { A2AClient } from '../a2aClient.ts'
+import { STORE_AND_FORWARD } from '../deliveryFacts.ts'
 import { CliError, usage } from '../errors.ts'
-import type { Invocation, PartFlag, Run } from '../invocation.ts'
+import type { Invocation, PartFlag } from '../invocation.ts'
 import {
   deliveryText,
   follow,
@@ -22,7 +23,7 @@ import {
 } from '../render.ts'
 import { isSettled, resumingStream, waitWithin, withinLimit } from '../waiting.ts'
 
-export const send: Run = async (call) => {
+export const send = async (call: Invocation, wishes?: Record<string, unknown>): Promise<number> => {
   const waitFor = call.option('wait-for') ?? 'done'
   if (waitFor !== 'done' && waitFor !== 'leased') throw usage(`--wait-for: there is no ${waitFor}`, 'done or leased')
   const message = messageOf(call)
@@ -30,7 +31,7 @@ export const send: Run = async (call) => {
   const request: SendMessageRequest = {
     message,
     configuration: { ...(leaves(call) && { returnImmediately: true }) },
-    ...metadataOf(call),
+    ...metadataOf(call, wishes),
   }
   try {
     if (call.has('stream') && client.agent.card.capabilities?.streaming) return await streamed(client, request, call)
@@ -126,9 +127,13 @@ function messageOf(call: Invocation): Message {
   }
 }
 
-function metadataOf(call: Invocation): { metadata?: Record<string, unknown> } {
+/** `wishes`: what the gateway is asked of the delivery. */
+function metadataOf(
+  call: Invocation,
+  wishes: Record<string, unknown> | undefined,
+): { metadata?: Record<string, unknown> } {
   const text = call.option('metadata')
-  if (text === undefined) return {}
+  if (text === undefined) return wishes ? { metadata: { [STORE_AND_FORWARD]: wishes } } : {}
   const json = parseJson(text, '--metadata')
   if (typeof json !== 'object' || json === null || Array.isArray(json))
     throw usage('--metadata: a JSON object is needed')

@@ -111,7 +111,7 @@ export function createChannels(tools: ChannelsTools): Channels {
     },
     async read(name, by) {
       const row = await look(name, by)
-      if (by.permits.has('observe') || manages(row, by) || (await isOwnMember(db, row, by))) return row
+      if (observes(row, by) || manages(row, by) || (await isOwnMember(db, row, by))) return row
       throw denied(name, 'only its members read what is said there')
     },
     members: (row) => roster.listMembers(db, row.tenant, row.name, tools.limits.channelMembersMax),
@@ -134,14 +134,17 @@ export function createChannels(tools: ChannelsTools): Channels {
 const denied = (name: string, why: string): A2AError =>
   new A2AError('PERMISSION_DENIED', `#${name}: ${why}`, { metadata: { channel: `#${name}` } })
 
-async function isOwnMember(db: Db, row: store.ChannelRow, by: Caller): Promise<boolean> {
-  const agent = agentOf(by)
-  return agent !== undefined && roster.isMember(db, row.tenant, row.name, agent)
-}
+const isOwnMember = (db: Db, row: store.ChannelRow, by: Caller): Promise<boolean> =>
+  roster.isMember(db, row, { agent: agentOf(by), caller: by.id })
+
+/** One that has to be watched and no more; a key for certain agents is for those channels only. */
+const observes = (row: store.ChannelRow, by: Caller): boolean =>
+  by.permits.has('observe') && (by.agents === undefined || by.agents.has(channelAddress(row.name)))
 
 export async function sees(db: Db, row: store.ChannelRow, by: Caller): Promise<boolean> {
-  if (by.kind === 'anonymous') return false
-  if (row.visibility === 'tenant' || by.permits.has('observe') || manages(row, by)) return true
+  if (by.kind === 'anonymous' && !(row.kind === 'room' && row.owner.startsWith('guest:'))) return false
+  if (row.kind === 'room' && row.owner.startsWith('guest:')) return true
+  if (row.visibility === 'tenant' || observes(row, by) || manages(row, by)) return true
   return isOwnMember(db, row, by)
 }
 

@@ -23,6 +23,8 @@ import { type PostFilter, wants } from './filter.ts'
 export interface PostTools extends OpenTools {
   /** Agents by name, of one tenant. */
   readonly agentsNamed: (tenant: string, names: readonly string[]) => Promise<readonly Agent[]>
+  /** Members that get nothing of it. */
+  readonly without?: ReadonlySet<string>
   /** These are waited for from now on. */
   readonly opened: (parentId: string, children: readonly string[]) => void
 }
@@ -110,7 +112,10 @@ async function tryPost(posting: Posting, tools: PostTools): Promise<OpenedTask |
   if (written.kind === 'stale') return undefined
   if (written.kind === 'repeated') return again(posting, key, tools)
   tools.opened(id, row.rule === 'none' ? [] : children.map((child) => child.id))
-  for (const { destination } of children) tools.wake(tenant, destination, ordering)
+  for (const { kind, destination } of children) {
+    tools.wake(tenant, destination, ordering)
+    if (kind === 'mailbox') tools.announce(tenant, destination)
+  }
   if (config) tools.wake(tenant, (JSON.parse(config) as { destination: string }).destination)
   return { tenant, id, contextId, sequence: 1, repeated: false }
 }
@@ -135,6 +140,7 @@ async function recipientsOf({ params, call, row, wishes }: Posting, tools: PostT
     ({ member, agent, filter }) =>
       agent &&
       `agent:${member}` !== caller &&
+      !tools.without?.has(member) &&
       wants(filter === null ? undefined : (JSON.parse(filter) as PostFilter), posted),
   )
   if (members.length === 0) return []

@@ -263,6 +263,7 @@ async function write(asked: Asked, { state, events, child }: Written, tools: Dir
   if (child) {
     tools.opened(id, [child.id])
     tools.wake(tenant, child.destination, orderingKey)
+    if (child.kind === 'mailbox') tools.announce(tenant, child.destination)
   }
   if (config) tools.wake(tenant, (JSON.parse(config) as { destination: string }).destination)
   return { tenant, id, contextId, sequence: 1, repeated: false }
@@ -281,20 +282,6 @@ async function passOn(params: SendMessageRequest, id: string, call: Call, tools:
     )
   const message = { ...params.message, contextId: head.contextId, taskId: child.childId }
   const configuration = { ...params.configuration, returnImmediately: true, taskPushNotificationConfig: undefined }
-  await tools.execute(
-    'SendMessage',
-    { ...params, message, configuration },
-    { ...circumstances(call), agent: child.member },
-  )
+  await tools.execute('SendMessage', { ...params, message, configuration }, { ...call, agent: child.member })
   return { tenant, id, contextId: head.contextId, sequence: head.lastSeq, repeated: false }
 }
-
-/** Without what belongs to the call itself: its signal is made when somebody looks at it. */
-const circumstances = (call: Call): Omit<Call, 'agent'> => ({
-  ...{ caller: call.caller, version: call.version, binding: call.binding, extensions: call.extensions },
-  ...(call.trace && { trace: call.trace }),
-  ...(call.idempotencyKey !== undefined && { idempotencyKey: call.idempotencyKey }),
-  get signal() {
-    return call.signal
-  },
-})

@@ -7,14 +7,17 @@ import type { SendMessageRequest, SendMessageResponse } from '../../a2a/operatio
 import { isInterrupted, isTerminal, type Message, type Task } from '../../a2a/tasks.ts'
 import { LIMITS } from '../../limits.ts'
 import type { EventStream, StreamEntry } from '../../ports.ts'
+import { readQueues } from '../../store/queues.ts'
 import { findTask, type TaskHead } from '../../store/tasks.ts'
 import { type Agent, waitsText } from '../agents/agent.ts'
+import { presenceOf } from '../agents/presence.ts'
 import { continueTask } from '../tasks/continue.ts'
 import { answerMessage, loneMessage, withFacts } from '../tasks/facts.ts'
 import { type OpenedTask, openTask, type Recipient } from '../tasks/open.ts'
 import { createStream } from '../tasks/subscribe.ts'
 import { cut, fold, readTask } from '../tasks/view.ts'
 import { waitFor } from '../tasks/wait.ts'
+import { wishesOf } from '../tasks/wishes.ts'
 import { checkMessage } from './checkMessage.ts'
 import { deliveryFacts, freshFacts } from './deliveryFacts.ts'
 import { admitLate, admitToMailbox } from './intoMailbox.ts'
@@ -125,6 +128,7 @@ const recipientOf = (agent: Agent): Recipient => ({
 /** Checks, then commits. After this the task is ours to keep. */
 async function accept(params: SendMessageRequest, call: AgentCall, tools: OperationTools): Promise<OpenedTask> {
   const { message } = params
+  if (message.contextId) await tools.participants.admit(call.caller, message.contextId)
   const checking = checkMessage(params, call, tools)
   if (checking) await checking
   const given = tools.others.open(params, call)
@@ -134,13 +138,29 @@ async function accept(params: SendMessageRequest, call: AgentCall, tools: Operat
   const again = async () => await continuable(message, message.taskId as string, call, tools)
   const collects = call.known.connector.kind === 'mailbox'
   const admission = collects ? await admitToMailbox(params, call, tools) : undefined
-  const recipient = { ...recipientOf(call.known), ...(admission && { admission }) }
+  const recipient = {
+    ...(await ringing(recipientOf(call.known), params, call, tools)),
+    ...(admission && { admission }),
+  }
   const opened = head
     ? await continueTask(params, call, head, again, recipient, tools)
     : await openTask(params, call, recipient, tools)
   if (collects && !opened.repeated) tools.room.took(call.known, call.caller.id)
   if (admission?.held) await admitLate(call, tools)
   return told(opened, call, tools)
+}
+
+/** Whether a call rings: the recipient is there and has a place free. */
+async function ringing(
+  recipient: Recipient,
+  params: SendMessageRequest,
+  { known }: AgentCall,
+  { db }: OperationTools,
+): Promise<Recipient> {
+  if (wishesOf(params).kind !== 'call') return recipient
+  const [lane] = await readQueues(db, known.tenant, [known.destination])
+  const rings = presenceOf(known, lane).state === 'online' && (lane?.leased ?? 0) < known.policy.maxInflight
+  return { ...recipient, rings }
 }
 
 function told(opened: OpenedTask, call: AgentCall, tools: OperationTools): OpenedTask {

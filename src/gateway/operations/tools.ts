@@ -14,6 +14,7 @@ import type { Room } from '../deliveries/room.ts'
 import type { Hub } from '../tasks/hub.ts'
 import type { Handed, OpenedTask, OpenTools } from '../tasks/open.ts'
 import type { Record } from '../tasks/record.ts'
+import type { Participants } from './participants.ts'
 
 /** What the operations want of the forwarder: they are neighbours and meet in `main.ts`. */
 export interface Delivering {
@@ -46,6 +47,7 @@ export interface OperationTools extends OpenTools {
   readonly lookAtBox: LookAtBox
   /** A sign of life of an agent that collects: it sends. */
   readonly seen: (tenant: string, destination: string) => void
+  readonly participants: Participants
   readonly signals: HappeningSignals
   /** For agents behind a bridge. */
   readonly checkBridged?: CheckMessage

@@ -7,6 +7,7 @@ import type { SendMessageRequest } from '../../a2a/operations.ts'
 import type { Metadata } from '../../a2a/parts.ts'
 import { isInterrupted, type Message, type Task, type TaskState } from '../../a2a/tasks.ts'
 import { EXTENSION_URI, HELD } from '../../delivery.ts'
+import { LIMITS } from '../../limits.ts'
 import { canonicalJson } from '../../platform/canonicalJson.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import type { Call, StreamEntry } from '../../ports.ts'
@@ -29,6 +30,8 @@ export interface Recipient {
   /** How many messages it takes side by side. */
   readonly maxInflight: number
   readonly paused: boolean
+  /** Somebody is there, and has a place free: only then a call rings. */
+  readonly rings?: boolean
   readonly idempotency: 'uuid' | 'always' | 'header'
   /** Of a mailbox: how it takes this message. */
   readonly admission?: Admission
@@ -162,7 +165,7 @@ export async function openTask(
     lease: handed?.lease ?? null,
     owner: handed?.owner ?? null,
     notBefore: wishes.notBefore ?? null,
-    ttlSeconds: wishes.ttlSeconds ?? recipient.ttlSeconds,
+    ttlSeconds: livesFor(wishes, recipient),
     config: inlineConfig(params, call, id, tools),
     home: homeOf(call, wishes),
     mail: mailOf(wishes),
@@ -189,6 +192,12 @@ export async function openTask(
     ...(recipient.admission?.held && { held: true as const }),
   }
 }
+
+/** A call is over when it has rung: then it is looked at what becomes of it (`mailbox/ring.ts`). */
+const livesFor = (
+  { kind, ringSeconds = LIMITS.ringSeconds, ttlSeconds }: DeliveryWishes,
+  recipient: Recipient,
+): number => (kind === 'call' ? (recipient.rings ? ringSeconds : 0) : (ttlSeconds ?? recipient.ttlSeconds))
 
 /** Whether its caller is told in its own mailbox how it ends. An agent's token is that of one that collects, or has. */
 export const homeOf = ({ caller }: Call, { notify = 'inbox' }: DeliveryWishes): number | null =>

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { A2AError } from '../../a2a/errors.ts'
 import type { SendMessageRequest } from '../../a2a/operations.ts'
 import { mailKind } from '../../delivery.ts'
+import { LIMITS } from '../../limits.ts'
 import type { Mail } from '../../store/tasks.ts'
 import { EXTENSION_URI, ownMetadata } from './facts.ts'
 
@@ -22,6 +23,8 @@ const Wishes = z.object({
   kind: z.enum(['task', 'note', 'call']).optional(),
   labels: z.array(z.string().min(1).max(64)).max(16).optional(),
   notify: z.enum(['none', 'inbox', 'wake']).optional(),
+  ringSeconds: z.int().min(1).max(LIMITS.ringSecondsMax).optional(),
+  noAnswer: z.enum(['inbox', 'fail']).optional(),
 })
 
 export interface DeliveryWishes {
@@ -38,6 +41,9 @@ export interface DeliveryWishes {
   readonly labels?: readonly string[]
   /** What becomes of the result in the mailbox of a sender that collects. Default: it waits there and wakes nobody. */
   readonly notify?: 'none' | 'inbox' | 'wake'
+  /** A call: how long it rings, and what becomes of it then. Default: 30 s, and it is left like any message. */
+  readonly ringSeconds?: number
+  readonly noAnswer?: 'inbox' | 'fail'
 }
 
 /** What the delivery keeps of it; null: nothing, which is the rule. */

@@ -36,7 +36,7 @@ const NEW_KEY = z.strictObject({
     .array(
       z
         .string()
-        .regex(/^[a-z0-9][a-z0-9\-_.]{0,62}$/i, { error: 'the name of an agent' })
+        .regex(/^#?[a-z0-9][a-z0-9\-_.]{0,62}$/i, { error: 'the name of an agent, or # and that of a channel' })
         .toLowerCase(),
     )
     .min(1)

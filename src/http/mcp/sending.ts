@@ -4,6 +4,7 @@ import type { SendMessageRequest, SendMessageResponse } from '../../a2a/operatio
 import type { Part } from '../../a2a/parts.ts'
 import { isInterrupted, isTerminal, type Task } from '../../a2a/tasks.ts'
 import { EXTENSION_URI } from '../../delivery.ts'
+import { addressed } from '../../gateway/agents/address.ts'
 import type { Agent } from '../../gateway/agents/agent.ts'
 import { presenceOf } from '../../gateway/agents/presence.ts'
 import { authorize } from '../../gateway/callers/permits.ts'
@@ -63,13 +64,13 @@ export function agentView(agent: Agent, lane: QueueRow | undefined, publicUrl: s
   }
 }
 
-/** `name` or `name@host`, at this gateway. */
+/** `name`, `name@host`, `#channel` or `#channel@host`, at this gateway. */
 function addressee(to: string, publicUrl: string): string {
-  if (to.startsWith('#')) throw invalid('to', 'channels are not offered by this gateway: name an agent')
-  const [name = '', host] = to.replace(/^@/, '').split('@')
-  if (host !== undefined && host.toLowerCase() !== new URL(publicUrl).host)
-    throw invalid('to', `this gateway is ${new URL(publicUrl).host}; agents of other hosts are not reached from here`)
-  return name.toLowerCase()
+  try {
+    return addressed(to.replace(/^@/, ''), { publicHost: new URL(publicUrl).host })
+  } catch (error) {
+    throw invalid('to', (error as Error).message)
+  }
 }
 
 function partsOf({ text, data }: { text?: string | undefined; data?: unknown }): Part[] {

@@ -37,7 +37,7 @@ const INPUTS = {
     limit: z.int().min(1).max(50).optional(),
   }),
   delegate_task: z.strictObject({
-    to: text.max(320).describe('agent: name or name@host'),
+    to: text.max(320).describe('name, name@host or #channel'),
     text: text.optional(),
     data,
     skill: text.max(256).optional(),

@@ -1,0 +1,82 @@
+/**
+ * What comes to an ordered list, as server-sent events: from a position on, each once, in order. The list is looked at
+ * once a second and at every hint; `id:` is the position to come back with.
+ */
+import type { ServerResponse } from 'node:http'
+import { A2AError } from '../../a2a/errors.ts'
+import { LIMITS } from '../../limits.ts'
+import type { Clock } from '../../platform/clock.ts'
+
+export interface TailItem {
+  /** The position after it. */
+  readonly id: string
+  readonly data: unknown
+}
+
+export interface Tail {
+  /** What comes after this position, oldest first; a full page means that there may be more. */
+  readonly read: (after: string) => Promise<readonly TailItem[]>
+  readonly after: string
+  readonly event?: string
+  /** Tells when something may have come; gives back how to stop. */
+  readonly hinted?: (look: () => void) => () => void
+}
+
+export interface TailTools {
+  readonly clock: Clock
+  /** Aborted when the gateway begins to stop. */
+  readonly draining: AbortSignal
+}
+
+let open = 0
+
+/** Streams until the reader is gone or too slow, the stream is old, or the gateway stops. Throws RATE_LIMITED before it begins. */
+export function streamTail(response: ServerResponse, tail: Tail, { clock, draining }: TailTools): void {
+  if (open >= LIMITS.tailsMax)
+    throw new A2AError('RATE_LIMITED', 'too many open streams; ask for the list', { retryAfterSeconds: 5 })
+  open++
+  const ending = new AbortController()
+  let nudge = () => {}
+  const forget = tail.hinted?.(() => nudge())
+  response.writeHead(200, {
+    'Content-Type': 'text/event-stream; charset=utf-8',
+    'Cache-Control': 'no-store',
+    'X-Accel-Buffering': 'no',
+  })
+  response.write(': open\n\n')
+  const heartbeat = setInterval(() => response.write(': \n\n'), LIMITS.heartbeatMs)
+  const age = setTimeout(end, LIMITS.streamAgeMaxMs)
+  response.on('close', end)
+  draining.addEventListener('abort', end, { once: true })
+  if (draining.aborted) end()
+  else void follow().catch(end)
+
+  async function follow(): Promise<void> {
+    let after = tail.after
+    while (!ending.signal.aborted) {
+      const hint = new AbortController()
+      nudge = () => hint.abort()
+      const items = await tail.read(after)
+      for (const { id, data } of items) {
+        if (ending.signal.aborted) return
+        const event = tail.event === undefined ? '' : `event: ${tail.event}\n`
+        response.write(`id: ${id}\n${event}data: ${JSON.stringify(data)}\n\n`)
+        after = id
+      }
+      // A reader that takes nothing must not fill our memory: it comes back with its last id and loses nothing.
+      if (response.writableLength > LIMITS.streamBufferBytesMax) return end()
+      if (items.length === 0) await clock.sleep(LIMITS.pollMs, AbortSignal.any([ending.signal, hint.signal]))
+    }
+  }
+
+  function end(): void {
+    if (ending.signal.aborted) return
+    ending.abort()
+    open--
+    clearInterval(heartbeat)
+    clearTimeout(age)
+    draining.removeEventListener('abort', end)
+    forget?.()
+    response.end()
+  }
+}
