@@ -62,7 +62,11 @@ describe.each(HOSTS)('a host of %s', (kind) => {
       isError: true,
       result: { error: 'AGENT_NOT_FOUND' },
     })
-    expect(await host.call('delegate_task', { to: '#all', text: 'x' })).toMatchObject({
+    expect(await host.call('delegate_task', { to: '#nothing-here', text: 'x' })).toMatchObject({
+      isError: true,
+      result: { error: 'AGENT_NOT_FOUND' },
+    })
+    expect(await host.call('delegate_task', { to: 'helper@elsewhere.example', text: 'x' })).toMatchObject({
       isError: true,
       result: { error: 'INVALID_PARAMS' },
     })
