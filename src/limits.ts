@@ -118,6 +118,9 @@ export const LIMITS = {
   leaseMax: 64,
   /** A lease call waits this long for work: proxies drop what is silent for 60 s. */
   pollWaitMaxMs: 50_000,
+  /** A wait of this length or more ends up to this share of it earlier: after a restart thousands begin to wait at once. */
+  pollEarlyFromMs: 20_000,
+  pollEarlyShare: 0.2,
   /** Lease calls that wait in one process; each is a connection. */
   pollsMax: 8_000,
   /** One timer for all of them: how late a wait may end, and a hint be told. */

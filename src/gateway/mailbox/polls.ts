@@ -11,6 +11,8 @@
  */
 import { A2AError } from '../../a2a/errors.ts'
 import { QUIET } from '../../delivery.ts'
+import type { Limits } from '../../limits.ts'
+import { chance } from '../../platform/ids.ts'
 import type { Mailbox } from '../../store/inbox.ts'
 import type { Agent } from '../agents/agent.ts'
 import { type Box, boxKey, endOverdue, enter, leave, newBox, oldestOf, type Poll, pollsOf, wishes } from './box.ts'
@@ -69,7 +71,7 @@ export function createPolls(tools: PollTools): Polls {
         tell()
       }
       const poll: Poll = {
-        until: clock.elapsed() + Math.min(waitMs, limits.pollWaitMaxMs),
+        until: clock.elapsed() + lengthOf(waitMs, limits),
         request,
         done: () => done,
         finish: (offers) => settle(() => resolve(offers)),
@@ -112,6 +114,12 @@ export function createPolls(tools: PollTools): Polls {
         for (const wish of wishes(box)) for (const poll of pollsOf(box, wish)) poll.finish([])
     },
   }
+}
+
+/** Who waits long waits a little less than asked, each by chance: all who came at once shall not come again at once. */
+function lengthOf(waitMs: number, { pollWaitMaxMs, pollEarlyFromMs, pollEarlyShare }: Limits): number {
+  const length = Math.min(waitMs, pollWaitMaxMs)
+  return length < pollEarlyFromMs ? length : length * (1 - chance() * pollEarlyShare)
 }
 
 /** Looks for work for all who wait at a mailbox, again if something came meanwhile. One at a time. */

@@ -178,3 +178,25 @@ test('more than there is room for is refused', async () => {
   await Promise.all(calls)
   expect(await polls.wait(agent, wishing(), 50_000, never)).toEqual([])
 })
+
+test('those who began to wait together do not end together; who waits briefly waits as long as he asked', async () => {
+  const { polls, later } = aShelf({ pollsMax: 300 })
+  const long = Array.from({ length: 200 }, () => polls.wait(agent, wishing(), 50_000, never))
+  const brief = polls.wait(agent, wishing({ skill: 'x' }), 19_000, never)
+  await turn()
+  later(18_999)
+  expect(polls.count()).toBe(201)
+  later(1)
+  expect(await brief).toEqual([])
+  later(21_000)
+  expect(polls.count()).toBe(200)
+  const left: number[] = []
+  for (let second = 41; second <= 50; second++) {
+    later(1_000)
+    left.push(polls.count())
+  }
+  // Spread over the last fifth, and none later than it asked for.
+  expect(left.slice(0, -1).every((count, at) => count > (left[at + 1] as number))).toBe(true)
+  expect(left.at(-1)).toBe(0)
+  expect((await Promise.all(long)).flat()).toEqual([])
+})
