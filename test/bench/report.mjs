@@ -8,8 +8,8 @@ const number = (value) => (value >= 100 ? Math.round(value).toLocaleString('en')
 
 /** How a row stands: not measured, something wrong, below its floor, between, at the target, at the moonshot. */
 export function standing({ absent, ratio, floor, target, moonshot, lower = false, lost, duplicated, disordered = 0 }) {
-  if (absent) return 'absent'
   if (lost > 0 || duplicated > 0 || disordered > 0) return 'WRONG'
+  if (absent) return 'absent'
   const reaches = (bound) => (lower ? ratio <= bound : ratio >= bound)
   return reaches(moonshot) ? 'moonshot' : reaches(target) ? 'target' : reaches(floor) ? 'floor' : 'BELOW'
 }
