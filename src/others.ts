@@ -108,13 +108,11 @@ export function buildOpening(ground: Ground, { egress }: Outward, queue: Queue):
   }
 }
 
-/** The operations, and what they give to others: each uses the other, so they are introduced here. */
-export function buildDoors(ground: Ground, outward: Outward, parties: Parties, queue: Queue) {
-  const opening = buildOpening(ground, outward, queue)
-  const { config } = ground
+/** How often callers may ask: one count for all ways in. */
+export function buildQuotas({ clock, config }: Ground): Quotas {
   const tenantQuotas = quotasIn(config)
-  const quotas = createQuotas({
-    clock: ground.clock,
+  return createQuotas({
+    clock,
     sends: parseRate(config.sendRate),
     others: parseRate(config.requestRate),
     tenantSends: parseRate(config.tenantSendRate),
@@ -123,6 +121,12 @@ export function buildDoors(ground: Ground, outward: Outward, parties: Parties, q
       return own === undefined ? undefined : { rate: parseRate(own) }
     },
   })
+}
+
+/** The operations, and what they give to others: each uses the other, so they are introduced here. */
+export function buildDoors(ground: Ground, outward: Outward, parties: Parties, queue: Queue) {
+  const opening = buildOpening(ground, outward, queue)
+  const quotas = buildQuotas(ground)
   const { others, collector, faces, bind } = buildOthers(ground, parties, queue, { opening, quotas })
   const execute = buildOperations(ground, outward, parties, queue, { opening, others, quotas })
   bind(execute)

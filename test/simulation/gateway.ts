@@ -9,7 +9,7 @@ import type { Others } from '../../src/gateway/operations/tools.ts'
 import type { Ground } from '../../src/ground.ts'
 import type { Happenings } from '../../src/happenings.ts'
 import { LIMITS } from '../../src/limits.ts'
-import { buildOpening } from '../../src/others.ts'
+import { buildOpening, buildQuotas } from '../../src/others.ts'
 import { createSeal } from '../../src/platform/seal.ts'
 import { createSignals } from '../../src/platform/signals.ts'
 import type { Execute } from '../../src/ports.ts'
@@ -136,7 +136,11 @@ export async function startProcess(around: Surroundings, name: string): Promise<
   } as unknown as Parties
   const queue = await buildQueue(ground, outward, parties)
   const opening = buildOpening(ground, outward, queue)
-  const execute = buildOperations(ground, outward, parties, queue, { opening, others: NO_CHANNELS })
+  const execute = buildOperations(ground, outward, parties, queue, {
+    opening,
+    others: NO_CHANNELS,
+    quotas: buildQuotas(ground),
+  })
   const services = [queue.replica, queue.hub, queue.forwarder, queue.mailbox, queue.sweep]
   for (const service of services) await service.start()
   await queue.hints.listen(queue.hub.look, queue.mailbox.woken)

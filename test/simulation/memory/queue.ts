@@ -252,6 +252,11 @@ export const QUEUE: Statements = {
     return []
   },
   'statistics.stale': () => [],
+  'conversations.standing': (tables, [tenant, contextId, participant]) => {
+    const own = [...tables.tasks.values()].filter((one) => one.tenant === tenant && one.contextId === contextId)
+    const mine = own.some(({ caller, agent }) => caller === participant || `agent:${agent}` === participant)
+    return [{ known: own.length > 0, mine }]
+  },
   'queues.read': (tables, [tenant, destinations]) =>
     readArray(destinations).map((destination) => {
       const mine = [...tables.deliveries.values()].filter(
