@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { createServer, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
+import { createContacts } from '../../src/gateway/agents/contacts.ts'
 import { createPresentCard } from '../../src/gateway/agents/present.ts'
 import { createAgents } from '../../src/gateway/agents/registry.ts'
 import { createApiKeys, newAgentKey } from '../../src/gateway/callers/apiKeys.ts'
@@ -84,6 +85,7 @@ export async function openFace(db: Db, given: Partial<FaceTools> = {}): Promise<
     clock,
     signals,
     agents,
+    contacts: createContacts({ db, clock }),
     keys,
     authenticate,
     presentCard: createPresentCard({ find: agents.find, findOpen: agents.findOpen, publicUrl, interfaces }),
