@@ -65,7 +65,7 @@ const pageOf = ({ run, title, seed, seconds, machine, facts, checks }) =>
 
 const cell = (text) => String(text).replaceAll('|', '/').replaceAll('\n', ' ')
 
-function rowOf({ run, seed, seconds, machine, facts, checks }) {
+function rowOf({ run, title, seed, seconds, machine, facts, checks }) {
   const wrong = checks.filter(({ ok }) => !ok)
   const told = Object.entries(facts).map(([name, value]) => `${name}: ${value}`)
   const held =
@@ -73,7 +73,7 @@ function rowOf({ run, seed, seconds, machine, facts, checks }) {
       ? `all ${checks.length} hold`
       : `**${wrong.map(({ what, found }) => `${what} (${found})`).join('; ')}**`
   const date = new Date().toISOString().slice(0, 10)
-  return `| ${[date, `${run}, seed ${seed}`, told.join('; '), held, `${seconds} s, ${machineOf(machine)}`].map(cell).join(' | ')} |\n`
+  return `| ${[date, `${run}, seed ${seed}: ${title}`, told.join('; '), held, `${seconds} s, ${machineOf(machine)}`].map(cell).join(' | ')} |\n`
 }
 
 const reports = []
