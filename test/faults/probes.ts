@@ -98,14 +98,17 @@ export function watch(scene: Scene, { now }: History): Watch {
   async function look(): Promise<void> {
     while (!stopping) {
       await nap(LOOK_EVERY_MS)
-      const rows = await command<{ dead: string[] | null; stuck: number | null }>(scene.databaseUrl, LOOK, 1).catch(
+      const rows = await command<{ dead: string | null; stuck: number | null }>(scene.databaseUrl, LOOK, 1).catch(
         () => [],
       )
       const [row] = rows
       if (row)
         looks.push({
           at: now(),
-          dead: (row.dead ?? []).map((name) => Number(name.split(':').at(-1))),
+          dead: (row.dead ?? '')
+            .split(' ')
+            .filter(Boolean)
+            .map((name) => Number(name.split(':').at(-1))),
           stuckSeconds: row.stuck ?? 0,
         })
     }
@@ -127,7 +130,7 @@ export function watch(scene: Scene, { now }: History): Watch {
 }
 
 const LOOK = `select
-  (select array_agg(name) from replicas r where until < now() and until > now() - interval '1 minute'
+  (select string_agg(name, ' ') from replicas r where until < now() and until > now() - interval '1 minute'
     and not exists (select 1 from replicas o where o.name = r.name and o.until > now())) as dead,
   (select extract(epoch from max(now() - coalesce(d.leased_until, r.until, now())))::float8 from deliveries d left join replicas r on r.id = d.owner
     where d.state = 1 and coalesce(d.leased_until, r.until) < now()) as stuck`

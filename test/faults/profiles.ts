@@ -9,6 +9,8 @@ export interface Profile {
   readonly clients: number
   /** Messages that who does not wait sends side by side. */
   readonly burst?: number
+  /** Push URLs that each caller has; default 3. */
+  readonly pushPaths?: number
   readonly messagesMax: number
   /** Mean time between faults. */
   readonly everyMs: number

@@ -1,6 +1,7 @@
 /** One fault run: processes, clients, a nemesis, and afterwards the checkers. Everything random comes from the seed. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { hookSecret } from './asking.ts'
 import { checkAll } from './checkers/all.ts'
 import { readBooks } from './checkers/books.ts'
 import type { Case } from './checkers/checker.ts'
@@ -9,11 +10,11 @@ import { dice, nap } from './dice.ts'
 import { writeHistory, writeLines } from './history.ts'
 import { type Struck, torment } from './nemesis/nemesis.ts'
 import { comeBack } from './nemesis/processes.ts'
-import { hookSecret } from './operations.ts'
+import { COLLECTS } from './parties.ts'
 import { watch as beginWatch } from './probes.ts'
 import type { Profile } from './profiles.ts'
 import { type Report, reportOf } from './report.ts'
-import { AGENTS, COLLECTS, command, type Scene, type SceneOptions, setScene } from './scene.ts'
+import { AGENTS, command, type Scene, type SceneOptions, setScene } from './scene.ts'
 import { verifyTokens } from './tokens.ts'
 import { type Trials, tryOut } from './trials.ts'
 import { runWorkload, type Workload } from './workload.ts'
@@ -105,6 +106,7 @@ const begin = (scene: Scene, profile: Profile, seed: number): Workload =>
     messagesMax: profile.messagesMax,
     secrets: scene.secrets,
     burst: profile.burst ?? 1,
+    ...(profile.pushPaths && { pushPaths: profile.pushPaths }),
     ...(profile.operations && { operations: profile.operations }),
     ...(profile.scripts && { scripts: profile.scripts }),
     ...(profile.ways && { ways: profile.ways }),

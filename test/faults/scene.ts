@@ -3,11 +3,12 @@ import { type ScriptedAgent, startAgent } from '../support/agent.ts'
 import type { Wire } from '../support/agentScripts.ts'
 import { startPostgres } from '../support/databases.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
-import { ADMIN_KEY, aReplica, MASTER_KEY, type ReplicaProcess } from '../support/replicas.ts'
+import { ADMIN_KEY, aReplica, MASTER_KEY, type ReplicaOptions, type ReplicaProcess } from '../support/replicas.ts'
 import { aTcpLine, type TcpLine } from '../support/tcpLine.ts'
 import { type Dice, dice, nap } from './dice.ts'
+import { COLLECTS, enrol } from './parties.ts'
 import type { Party } from './record.ts'
-import { createSpeech, type Door } from './speech.ts'
+import type { Door } from './speech.ts'
 
 export interface StagedAgent {
   readonly name: string
@@ -69,13 +70,7 @@ export interface SceneOptions {
   readonly postgres?: Awaited<ReturnType<typeof startPostgres>>
 }
 
-/** Three tenants; in the first there are two who must not see each other either. */
-const CALLERS = { ada: 'alpha', ann: 'alpha', bob: 'beta', eve: 'gamma' } as const
-const TENANTS = [...new Set(Object.values(CALLERS))]
-/** Names of agents are unique over all tenants. */
-const nameIn = (tenant: string) => (agent: string) => `${agent}-${tenant}`
 export const PROBED = 'steady'
-export const COLLECTS = 'box'
 const UPSTREAM_SECRET = 'upstream-credential-that-nobody-may-see'
 
 export const DESCRIBED = {
@@ -120,6 +115,26 @@ const registrationOf = ({ name, line }: StagedAgent) => ({
   ...(name === 'plain' && { credentials: { scheme: 'Bearer', token: UPSTREAM_SECRET } }),
 })
 
+interface Replicated {
+  readonly databaseUrl: string
+  readonly random: Dice
+  readonly run: Omit<ReplicaOptions, 'databaseUrl' | 'env' | 'grpc'>
+}
+
+async function stageReplica(index: number, { databaseUrl, random, run }: Replicated): Promise<Staged> {
+  const url = new URL(databaseUrl)
+  const lineTo = (port: () => number) => aTcpLine({ target: () => ({ port: port() }), random: random.next })
+  const there = Number(url.port)
+  const database = await lineTo(() => there)
+  url.port = String(database.port)
+  const env = { WAYPOST_BLOCK_SECONDS: '3', WAYPOST_SEND_RATE: 'off', WAYPOST_REQUEST_RATE: 'off' }
+  const process = await aReplica({ ...run, databaseUrl: url.href, env, grpc: true })
+  const http = await lineTo(() => Number(new URL(process.url).port))
+  const grpc = await lineTo(() => process.grpcPort)
+  const direct = { replica: index, http: process.url, grpc: `http://127.0.0.1:${process.grpcPort}` }
+  return { index, process, database, http, grpc, direct }
+}
+
 export async function setScene({
   replicas: count,
   seed,
@@ -147,53 +162,15 @@ export async function setScene({
       if (text.includes(secret)) spilled.add(`${secret.slice(0, 6)}… in a log: ${text.slice(0, 300)}`)
   }
   const replicas: Staged[] = []
-  for (let index = 0; index < count; index++) {
-    const url = new URL(databaseUrl)
-    const database = await aTcpLine({ target: () => ({ port: postgres.port }), random: random.next })
-    url.port = String(database.port)
-    const env = { WAYPOST_BLOCK_SECONDS: '3', WAYPOST_SEND_RATE: 'off', WAYPOST_REQUEST_RATE: 'off' }
-    const process = await aReplica({
-      databaseUrl: url.href,
-      cards,
-      env,
-      grpc: true,
-      onOutput,
-      ...(main !== undefined && { main }),
-    })
-    const port = Number(new URL(process.url).port)
-    const http = await aTcpLine({ target: () => ({ port }), random: random.next })
-    const grpc = await aTcpLine({ target: () => ({ port: process.grpcPort }), random: random.next })
-    const direct = { replica: index, http: process.url, grpc: `http://127.0.0.1:${process.grpcPort}` }
-    replicas.push({ index, process, database, http, grpc, direct })
-  }
+  const run = { cards, onOutput, ...(main !== undefined && { main }) }
+  for (let index = 0; index < count; index++) replicas.push(await stageReplica(index, { databaseUrl, random, run }))
   for (const { process } of replicas) await process.start()
-  const call = async (path: string, key: string, body: unknown) => {
-    const response = await fetch(`${replicas[0]?.process.url}${path}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
-      body: JSON.stringify(body),
-    })
-    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
-    return (await response.json()) as { key: string; token: string }
-  }
-  const party = async (caller: string, tenant: string, addressOf: Party['addressOf']): Promise<Party> => {
-    const { key } = await call('/v1/keys', ADMIN_KEY, { caller, tenant, permits: ['send', 'read', 'cancel', 'push'] })
-    secrets.push(key)
-    return { caller, tenant, key, speech: createSpeech(key), addressOf }
-  }
-  const collectorTokens: string[] = []
-  for (const tenant of TENANTS) {
-    const { key } = await call('/v1/keys', ADMIN_KEY, { caller: `${tenant}-admin`, tenant, permits: ['admin'] })
-    for (const staged of agents)
-      await call('/v1/agents', key, { name: nameIn(tenant)(staged.name), ...registrationOf(staged) })
-    const box = { name: nameIn(tenant)(COLLECTS), connector: { kind: 'mailbox' }, maxAttempts: 50, maxInflight: 64 }
-    collectorTokens.push((await call('/v1/agents', key, box)).token)
-    secrets.push(key)
-  }
-  secrets.push(...collectorTokens)
-  const parties: Party[] = []
-  for (const [caller, tenant] of Object.entries(CALLERS)) parties.push(await party(caller, tenant, nameIn(tenant)))
-  const prober = await party('prober', 'default', (name) => name)
+  const gateway = replicas[0]?.process.url as string
+  const { parties, prober, collectorTokens } = await enrol(
+    gateway,
+    agents.map((one) => ({ name: one.name, ...registrationOf(one) })),
+    secrets,
+  )
   const lines = [
     receiverLine,
     ...agents.map(({ line }) => line),

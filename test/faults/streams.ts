@@ -1,8 +1,8 @@
 /** Streams as clients read them: the first event answers whoever opened it, the rest is written down until it ends. */
 import type { StreamResponse } from '../../src/a2a/events.ts'
 import { isInterrupted, isTerminal } from '../../src/a2a/tasks.ts'
+import { doorOf, type Place, wayOf } from './asking.ts'
 import { nap } from './dice.ts'
-import { doorOf, type Place, wayOf } from './operations.ts'
 import type { Sent, StreamRecord } from './record.ts'
 import type { Answer, Asking, Heard } from './speech.ts'
 

@@ -1,8 +1,9 @@
 /** Clients that never give up: three parties, several clients each, all ways, any replica. */
 import { uuidv7 } from '../../src/platform/ids.ts'
+import type { Place, Workplace } from './asking.ts'
 import { type Dice, dice } from './dice.ts'
 import { createHistory } from './history.ts'
-import { OPERATIONS, type OperationRow, type Place, storm, type Workplace } from './operations.ts'
+import { OPERATIONS, type OperationRow, storm } from './operations.ts'
 import { type ClientState, type Evidence, newEvidence, type Party } from './record.ts'
 import { type Door, WAYS, type Way } from './speech.ts'
 
@@ -26,6 +27,7 @@ export interface WorkloadOptions {
   /** Strings that nobody may see. */
   readonly secrets?: readonly string[]
   readonly burst?: number
+  readonly pushPaths?: number
 }
 
 export interface Workload {
@@ -74,6 +76,7 @@ export function runWorkload(options: WorkloadOptions): Workload {
     stopping: () => stopping,
     streamsMax: STREAMS_PER_CLIENT,
     burst: options.burst ?? 1,
+    pushPaths: options.pushPaths ?? 3,
   }
   const weights =
     options.operations ??

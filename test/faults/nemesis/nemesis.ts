@@ -33,12 +33,16 @@ export interface NemesisPlan {
   readonly tell: (line: string) => void
 }
 
+/** No run is without these: deaths, sleep, the database gone and cut off, lost answers, the same message at once. */
+const ALWAYS = /^(F01|F03 a replica is paused, and|F20|F21 every|F31|F56|F60)/
+
 /** Each run has a random half of the classes, so that rare combinations are not drowned by common ones. */
 function choose(dice: Dice, { classesMin, only, avoid }: NemesisPlan): string[] {
   const names = [...(only ?? Object.keys(FAULTS))].filter((name) => !avoid?.test(name))
   if (only) return names
   const wanted = Math.min(names.length, Math.max(classesMin, Math.round(names.length / 2)))
-  const chosen: string[] = []
+  const chosen = names.filter((name) => ALWAYS.test(name))
+  for (const name of chosen) names.splice(names.indexOf(name), 1)
   while (chosen.length < wanted) chosen.push(...names.splice(dice.below(names.length), 1))
   return chosen
 }

@@ -254,6 +254,7 @@ export const BUGS: readonly Bug[] = [
       scripts: { 'chunks:4': 1 },
       clients: 12,
       burst: 4,
+      pushPaths: 1,
     },
   },
   {
