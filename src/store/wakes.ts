@@ -37,10 +37,12 @@ with state as materialized (
   on conflict (tenant, destination) do update set woken_at = now(), wakes = l.wakes + 1, wake_status = 'sent',
     wake_due_at = now() + (excluded.wake_due_at - now()) * (array[1, 5, 15, 60])[least(l.wakes, 3) + 1]
   where (l.wake_due_at is null or l.wake_due_at <= now()) and (l.seen_at is null or l.seen_at < now() - make_interval(secs => $4::int))
+    and not (l.wakes > 0 and l.worked_at > l.woken_at)
   returning l.tenant, l.destination, l.wakes
 ), confirmed as (
   update lanes l set wakes = 0, wake_due_at = null, wake_status = 'confirmed'
-  from state s where l.tenant = s.tenant and l.destination = s.destination and l.wakes > 0 and (s.held or not s.waits)
+  from state s where l.tenant = s.tenant and l.destination = s.destination and l.wakes > 0
+    and (s.held or not s.waits or l.worked_at > l.woken_at)
 )
 select tenant, destination, wakes from woken`,
 }
