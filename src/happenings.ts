@@ -33,6 +33,8 @@ export interface Happenings {
   }
   /** An agent that collects was told that something waits; `wake`: which in a row. */
   'mailbox.woken': { tenant: string; agent: string; status: 'sent' | 'failed'; wake: number; reason?: string }
+  /** It should have been acknowledged by now. */
+  'delivery.reminded': { delivery: string; task: string; destination: string }
   'delivery.expired': { delivery: string; task: string; destination: string; code: string }
   'delivery.quarantined': { task: string; destination: string; reason: string }
   'lease.lost': { delivery: string; task: string; destination: string }

@@ -134,6 +134,8 @@ export const LIMITS = {
   mailboxBytesMax: 256 * MiB,
   mailboxPerSenderMax: 500,
   contactsMax: 1_000,
+  /** Between the reminder to who has not acknowledged and the word to who waits for it. */
+  ackReminderMs: 10 * MINUTE_MS,
   /** How long a result waits in its sender's mailbox. The task keeps it anyway. */
   resultSeconds: 30 * 24 * 3_600,
   checkpointBytesMax: 64 * KiB,

@@ -35,6 +35,7 @@ const LINES: { readonly [H in Happening]: Line<H> } = {
   },
   'delivery.dead': { level: 'error', fields: ['delivery', 'task', 'destination', 'kind', 'code', 'reason'] },
   'mailbox.woken': { level: 'debug', fields: ['tenant', 'agent', 'status', 'wake', 'reason'] },
+  'delivery.reminded': { level: 'info', fields: ['delivery', 'task', 'destination'] },
   'delivery.expired': { level: 'warn', fields: ['delivery', 'task', 'destination', 'code'] },
   'delivery.quarantined': { level: 'warn', fields: ['task', 'destination', 'reason'] },
   'lease.lost': { level: 'warn', fields: ['delivery', 'task', 'destination'] },

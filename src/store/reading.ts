@@ -2,6 +2,7 @@
 import { arrayLiteral, columns } from './arrays.ts'
 import type { Db, Statement } from './db.ts'
 import { INBOX_COLUMNS, INBOX_FROM, type InboxRow, type Mailbox } from './inbox.ts'
+import { TOLD, UNACKNOWLEDGED } from './results.ts'
 
 const MARK: Statement = {
   name: 'inbox.mark',
@@ -64,6 +65,21 @@ export const arrivedMail = (db: Db, q: ArrivedQuery): Promise<ArrivedRow[]> =>
     q.limit,
   ])
 
+const WITH_KEY: Statement = {
+  name: 'inbox.withKey',
+  write: false,
+  text: `select t.id::text as "taskId", t.context_id as "contextId" from deliveries d join tasks t on t.tenant = d.tenant and t.id = d.task_id
+where d.tenant = $1 and d.destination = $2 and d.state = 0 and d.dedupe_key is not null and d.dedupe_key = $3 and d.id = d.task_id
+  and t.caller = $4 and d.id < $5::uuid
+order by d.id limit $6`,
+}
+/** Tasks of this sender that wait under the same key and are older. */
+export const waitingWithKey = (
+  db: Db,
+  q: Mailbox & { dedupeKey: string; caller: string; newest: string; limit: number },
+): Promise<{ taskId: string; contextId: string }[]> =>
+  db.query(WITH_KEY, [q.tenant, q.destination, q.dedupeKey, q.caller, q.newest, q.limit])
+
 const REMIND: Statement = {
   name: 'inbox.remind',
   write: true,
@@ -78,6 +94,25 @@ export interface Overdue extends Mailbox {
 }
 /** What should have been acknowledged by now and was not: once. It goes before what is not urgent from now on. */
 export const remindOverdue = (db: Db, limit: number): Promise<Overdue[]> => db.query<Overdue>(REMIND, [limit])
+
+const TELL: Statement = {
+  name: 'inbox.tellUnacknowledged',
+  write: true,
+  text: `
+with late as (
+  update deliveries d set ack_by = null
+  from (select tenant, id from deliveries where state in (0, 1) and ack_by is not null and reminded_at < now() - make_interval(secs => $1::float8 / 1000)
+    limit $2 for update skip locked) k
+  where d.tenant = k.tenant and d.id = k.id
+  returning d.tenant, d.task_id
+), head as (
+  select t.tenant, t.id, t.caller, t.home, t.last_seq from late l join tasks t on t.tenant = l.tenant and t.id = l.task_id
+), ${TOLD('true', UNACKNOWLEDGED)}
+select tenant, destination from told`,
+}
+/** Those who were reminded this long ago and have not answered: their senders are told, if they collect. Answers whose mailboxes. */
+export const tellUnacknowledged = (db: Db, graceMs: number, limit: number): Promise<Mailbox[]> =>
+  db.query<Mailbox>(TELL, [graceMs, limit])
 
 const SEEN: Statement = {
   name: 'lanes.seenMany',

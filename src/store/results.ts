@@ -8,22 +8,25 @@ import { LIMITS } from '../limits.ts'
 import type { Db, Statement } from './db.ts'
 import type { LeaseKey } from './mailbox.ts'
 
+/** Of a result row: nobody has acknowledged the message in time. */
+export const UNACKNOWLEDGED = 'ACK_OVERDUE'
+
 /** The id of a task's result row. `task` is SQL of type uuid. */
 export const RESULT_ID = (task: string): string =>
   `(substr(${task}::text, 1, 24) || substr(md5(${task}::text || ' result'), 1, 12))::uuid`
 
 /**
  * CTE `told`, after `head` (with tenant, id, caller, home, last_seq): nothing for a caller that does not collect. `news`:
- * what must be so that its caller is told.
+ * what must be so that its caller is told; `code`: why, where it is not the state of the task.
  */
-export const TOLD = (news: string): string => `told as (
-  insert into deliveries (tenant, id, kind, destination, ordering_key, position, priority, task_id, seq, state, expires_at, mail_kind)
+export const TOLD = (news: string, code: string | null = null): string => `told as (
+  insert into deliveries (tenant, id, kind, destination, ordering_key, position, priority, task_id, seq, state, expires_at, mail_kind, code)
   select h.tenant, ${RESULT_ID('h.id')}, 'result', h.caller, 'result/' || h.id::text, (extract(epoch from now()) * 1000000)::bigint,
-    case h.home when 2 then 2 else ${QUIET} end, h.id, h.last_seq, 0, now() + interval '${LIMITS.resultSeconds} seconds', 2
+    case h.home when 2 then 2 else ${QUIET} end, h.id, h.last_seq, 0, now() + interval '${LIMITS.resultSeconds} seconds', 2, ${code === null ? 'null' : `'${code}'`}
   from head h where h.home is not null and ${news}
   on conflict (tenant, id) do update set seq = excluded.seq, position = excluded.position, due_at = now(), expires_at = excluded.expires_at,
     state = 0, attempt = 0, lease = null, leased_until = null, worker = null, receipt = null, read_at = null, settled_at = null,
-    code = null, reason = null
+    code = excluded.code, reason = null
   returning tenant, destination
 )`
 

@@ -1,11 +1,12 @@
 /** What there is in a mailbox beside tasks: notes and labels. Real sockets, a real database, run on both drivers. */
 import { describe, expect, test } from 'vitest'
+import { uuidv7 } from '../../src/platform/ids.ts'
 import type { Collector } from '../support/collector.ts'
-import { aMailboxWorld, type OpenDatabase, stateOf, textOf, wish } from './mailboxWorld.ts'
+import { aMailboxWorld, now, type OpenDatabase, reasonIn, stateOf, textOf, wish } from './mailboxWorld.ts'
 
 export function mailboxKindsSuite(driver: string, open: OpenDatabase) {
   describe(`kinds of mail on ${driver}`, () => {
-    const { anAgent } = aMailboxWorld(open, 'k')
+    const { world, anAgent } = aMailboxWorld(open, 'k')
     const inbox = async (agent: Collector, query = '') =>
       (await agent.call(`/v1/inbox${query}`, undefined, { method: 'GET' })).json
     const texts = async (agent: Collector, query = '') =>
@@ -53,9 +54,62 @@ export function mailboxKindsSuite(driver: string, open: OpenDatabase) {
       expect(await agent.lease({ kind: 'call' })).toMatchObject({ text: 'hello', kind: 'call' })
     })
 
+    test('of what waits under one key only the newest stays; another sender has keys of its own', async () => {
+      const { agent, client, send } = await anAgent()
+      const { agent: other } = await anAgent()
+      const status = (text: string) => wish({ kind: 'note', dedupeKey: 'build', replace: 'latest', labels: [text] })
+      const [old, newer] = [await send('red', status('red')), await send('still red', status('red'))]
+      await world()
+        .client(agent.name, other.token)
+        .send('mine', { configuration: now, ...status('x') })
+      await send('green', status('green'))
+      for (const { id } of [old, newer]) {
+        const task = await client.get(id)
+        expect([stateOf(task), reasonIn(task)]).toEqual(['TASK_STATE_CANCELED', 'SUPERSEDED'])
+      }
+      expect(await texts(agent)).toEqual(['mine', 'green'])
+      // What somebody has in hand stays in his hand.
+      const work = await agent.lease({ label: 'green' })
+      await send('greener', status('green'))
+      expect((await agent.say(work.lease, 'complete', {})).status).toBe(200)
+    })
+
+    test('a conversation is one after another, or not, as the mailbox wants it', async () => {
+      const { agent, send } = await anAgent({ ordering: 'none' })
+      const contextId = uuidv7()
+      for (const text of ['a', 'b']) await send(text, { message: { contextId } })
+      expect([(await agent.lease()).text, (await agent.lease()).text]).toEqual(['a', 'b'])
+    })
+
+    test('what should have been acknowledged is asked for once, and then its sender is told', async () => {
+      const { agent } = await anAgent()
+      const { agent: sender } = await anAgent()
+      const ackBy = new Date(0).toISOString()
+      const sent = await world()
+        .client(agent.name, sender.token)
+        .send('read this', { configuration: now, ...wish({ kind: 'note', ackRequired: true, ackBy, priority: 'low' }) })
+      const reminded = async () => (await inbox(agent)).items[0]?.priority
+      await expect.poll(reminded).toBe('high')
+      await expect.poll(async () => (await texts(sender, '?kind=result')).length).toBe(1)
+      const overdue = await sender.lease({ kind: 'result' })
+      expect(overdue).toMatchObject({ text: `${agent.name} has not acknowledged this in time`, task: { id: sent.id } })
+      await sender.say(overdue.lease, 'complete', {})
+      const work = await agent.lease()
+      await agent.say(work.lease, 'complete', {})
+      await expect
+        .poll(async () => (await inbox(sender, '?kind=result')).items[0]?.task.status.state)
+        .toBe('TASK_STATE_COMPLETED')
+    })
+
     test('no sender makes a result, and what is wrong is named', async () => {
       const { agent, client } = await anAgent()
-      for (const wrong of [{ kind: 'result' }, { labels: [''] }, { labels: 'x' }, { notify: 'loudly' }]) {
+      for (const wrong of [
+        { kind: 'result' },
+        { labels: [''] },
+        { labels: 'x' },
+        { notify: 'loudly' },
+        { replace: 'latest' },
+      ]) {
         const message = { messageId: 'm', role: 'ROLE_USER', parts: [{ text: 'x' }] }
         const { error } = await client.rpc('SendMessage', { message, ...wish(wrong) })
         expect(error?.code, JSON.stringify(wrong)).toBe(-32602)

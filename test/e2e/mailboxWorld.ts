@@ -42,6 +42,7 @@ export function aMailboxWorld(open: OpenDatabase, prefix: string): MailboxWorld 
       limits: {
         leaseSecondsMin: 1,
         cancelGraceMs: 600,
+        ackReminderMs: 100,
         socketGraceSeconds: 1,
         mailboxPerSenderMax: 8,
         mailboxMessagesMax: 130,

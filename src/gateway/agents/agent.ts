@@ -21,6 +21,8 @@ export interface AgentPolicy {
   readonly access: 'keys' | 'anonymous'
   /** Messages a second, and how many at once; absent: any number. */
   readonly rate?: Rate
+  /** Of a mailbox: `context`, what belongs to one conversation comes one after another; `none`, only what belongs to one task. */
+  readonly ordering: 'context' | 'none'
   /** Of a mailbox: from whom it takes messages. */
   readonly policy: 'open' | 'contacts' | 'approval' | 'closed'
 }
@@ -86,6 +88,7 @@ export function policyOf(registration: Registration, tenant: string = DEFAULT_TE
     visibility = tenant === DEFAULT_TENANT ? 'public' : 'private',
     access = 'keys',
     policy = 'open',
+    ordering = 'context',
   } = registration
   const { leaseSeconds = 60, ttlSeconds = LIMITS.ttlSeconds } = registration
   const rate = registration.rate === undefined ? undefined : parseRate(registration.rate)
@@ -103,6 +106,7 @@ export function policyOf(registration: Registration, tenant: string = DEFAULT_TE
     access,
     ...(rate !== undefined && { rate }),
     policy,
+    ordering,
   }
 }
 

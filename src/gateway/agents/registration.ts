@@ -148,6 +148,7 @@ export const Registration = z.strictObject({
     .refine(isRate, { error: 'a number a second and, after a slash, how many at once (50/200), or off' })
     .optional(),
   policy: z.enum(['open', 'contacts', 'approval', 'closed']).optional(),
+  ordering: z.enum(['context', 'none']).optional(),
   /** How often a mailbox looks: `live`, `polling`, or an ISO 8601 duration between two visits. */
   cadence: z
     .string()

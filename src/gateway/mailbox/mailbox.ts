@@ -14,7 +14,14 @@ import {
   listInbox,
 } from '../../store/inbox.ts'
 import { renewMail } from '../../store/mailbox.ts'
-import { type ArrivedQuery, type ArrivedRow, arrivedMail, markRead } from '../../store/reading.ts'
+import {
+  type ArrivedQuery,
+  type ArrivedRow,
+  arrivedMail,
+  markRead,
+  remindOverdue,
+  tellUnacknowledged,
+} from '../../store/reading.ts'
 import type { LostLease } from '../../store/recovery.ts'
 import type { Agent } from '../agents/agent.ts'
 import { gatewayStatus } from '../tasks/facts.ts'
@@ -197,10 +204,22 @@ function createWheel(tools: WheelTools): Service {
         if (due > 0 || polls.wantsResults(tenant, destination)) polls.wake(tenant, destination)
       }
       await endCanceled(tools)
+      await askForAnswers(tools)
     },
     tools.loopTools,
   )
 }
+
+/** What should have been acknowledged: its agent is reminded once, and then its sender is told. */
+async function askForAnswers({ db, limits, wake, signals }: VerbTools): Promise<void> {
+  for (const { tenant, destination, delivery, taskId: task } of await remindOverdue(db, AT_ONCE)) {
+    signals.emit('delivery.reminded', { delivery, task, destination })
+    wake(tenant, destination)
+  }
+  for (const { tenant, destination } of await tellUnacknowledged(db, limits.ackReminderMs, AT_ONCE))
+    wake(tenant, destination)
+}
+const AT_ONCE = 200
 
 /** Calls for work of one agent, counted by the second. */
 function createRate({ clock, limits }: MailboxTools) {

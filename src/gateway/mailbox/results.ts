@@ -3,7 +3,7 @@ import { A2AError } from '../../a2a/errors.ts'
 import { isInterrupted, isTerminal, type Message, type Task } from '../../a2a/tasks.ts'
 import type { Collected } from '../../store/collect.ts'
 import type { MessageLoad } from '../../store/deliveries.ts'
-import { settleResult } from '../../store/results.ts'
+import { settleResult, UNACKNOWLEDGED } from '../../store/results.ts'
 import { stateOf } from '../../store/tasks.ts'
 import { type Agent, destinationOf } from '../agents/agent.ts'
 import { type MailboxTools, textOf } from './tools.ts'
@@ -22,6 +22,11 @@ export function resultMessage(task: Task): Message {
   }
 }
 
+const overdueMessage = (task: Task, agent: string): Message => ({
+  ...resultMessage(task),
+  parts: [{ text: `${agent} has not acknowledged this in time` }],
+})
+
 /** undefined: there is no news any more, and the row is withdrawn. */
 export async function resultOf(
   one: Collected,
@@ -31,9 +36,10 @@ export async function resultOf(
   { db }: MailboxTools,
 ): Promise<{ message: Message; text: string; from: string } | undefined> {
   const state = stateOf(load.state)
-  const isNews = load.caller === agent.destination && (isTerminal(state) || isInterrupted(state))
+  const isOverdue = one.code === UNACKNOWLEDGED
+  const isNews = load.caller === agent.destination && (isTerminal(state) || isInterrupted(state) || isOverdue)
   if (isNews && task && one.attempt <= agent.policy.maxAttempts) {
-    const message = resultMessage(task)
+    const message = isOverdue && !isTerminal(state) ? overdueMessage(task, load.agent) : resultMessage(task)
     return { message, text: textOf(message.parts), from: destinationOf(load.agent) }
   }
   const code = isNews ? 'DELIVERY_ATTEMPTS_EXHAUSTED' : 'ANSWERED'

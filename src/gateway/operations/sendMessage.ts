@@ -21,6 +21,7 @@ import { wishesOf } from '../tasks/wishes.ts'
 import { checkMessage } from './checkMessage.ts'
 import { deliveryFacts, freshFacts } from './deliveryFacts.ts'
 import { admitLate, admitToMailbox } from './intoMailbox.ts'
+import { supersede } from './supersede.ts'
 import type { AgentCall, OperationTools } from './tools.ts'
 
 export async function sendMessage(
@@ -123,6 +124,7 @@ const recipientOf = (agent: Agent): Recipient => ({
   maxInflight: agent.policy.maxInflight,
   idempotency: agent.policy.idempotency,
   paused: agent.pausedAt !== undefined,
+  ordering: agent.policy.ordering,
 })
 
 /** Checks, then commits. After this the task is ours to keep. */
@@ -147,6 +149,7 @@ async function accept(params: SendMessageRequest, call: AgentCall, tools: Operat
     : await openTask(params, call, recipient, tools)
   if (collects && !opened.repeated) tools.room.took(call.known, call.caller.id)
   if (admission?.held) await admitLate(call, tools)
+  if (collects && !opened.repeated && !head) await supersede(params, call, opened, tools)
   return told(opened, call, tools)
 }
 

@@ -12,6 +12,7 @@ import {
   keyOf,
   type OpenedTask,
   type OpenTools,
+  orderingKeyOf,
   type Recipient,
   repeated,
   requestOf,
@@ -92,9 +93,9 @@ function furtherMessage(
     deliveryId: uuidv7(),
     kind: recipient.kind,
     destination: recipient.destination,
-    orderingKey: `${head.caller}/${head.contextId}`,
+    orderingKey: orderingKeyOf(recipient, head),
     priority,
     ttlSeconds: wishes.ttlSeconds ?? recipient.ttlSeconds,
-    mail: mailOf(wishes),
+    mail: mailOf(wishes, at),
   }
 }

@@ -33,6 +33,8 @@ export interface Recipient {
   /** Somebody is there, and has a place free: only then a call rings. */
   readonly rings?: boolean
   readonly idempotency: 'uuid' | 'always' | 'header'
+  /** `none`: the tasks of a conversation do not wait for each other. */
+  readonly ordering: 'context' | 'none'
   /** Of a mailbox: how it takes this message. */
   readonly admission?: Admission
 }
@@ -123,6 +125,12 @@ export function wakeRecipient(
   if (kind === 'mailbox') tools.announce(tenant, destination)
 }
 
+/** What goes one after another: a conversation, or (at an agent that does not mind) a task. */
+export const orderingKeyOf = (
+  { ordering }: Recipient,
+  { caller, contextId, id }: { caller: string; contextId: string; id: string },
+): string => (ordering === 'none' ? `${caller}/${contextId}/${id}` : `${caller}/${contextId}`)
+
 /** A message without a taskId: a new task. */
 export async function openTask(
   params: SendMessageRequest,
@@ -160,7 +168,7 @@ export async function openTask(
     request: requestOf(params, call),
     kind: recipient.kind,
     destination: recipient.destination,
-    orderingKey: `${call.caller.id}/${contextId}`,
+    orderingKey: orderingKeyOf(recipient, { caller: call.caller.id, contextId, id }),
     priority,
     lease: handed?.lease ?? null,
     owner: handed?.owner ?? null,
@@ -168,7 +176,7 @@ export async function openTask(
     ttlSeconds: livesFor(wishes, recipient),
     config: inlineConfig(params, call, id, tools),
     home: homeOf(call, wishes),
-    mail: mailOf(wishes),
+    mail: mailOf(wishes, at),
   }
   const opened = await tools.open.submit(row).catch((error) => {
     if (handed) tools.release(tenant, recipient.destination, handed.lease)

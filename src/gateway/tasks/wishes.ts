@@ -14,18 +14,27 @@ export const levelOf = (number: number): number => (number >= 8 ? 0 : number >= 
 
 const THIRTY_DAYS = 30 * 24 * 3_600
 
-const Wishes = z.object({
-  priority: z.union([z.enum(LEVELS), z.int().min(0).max(9)]).optional(),
-  ttlSeconds: z.int().min(1).max(THIRTY_DAYS).optional(),
-  deadline: z.iso.datetime({ offset: true }).optional(),
-  notBefore: z.iso.datetime({ offset: true }).optional(),
-  skill: z.string().max(256).optional(),
-  kind: z.enum(['task', 'note', 'call']).optional(),
-  labels: z.array(z.string().min(1).max(64)).max(16).optional(),
-  notify: z.enum(['none', 'inbox', 'wake']).optional(),
-  ringSeconds: z.int().min(1).max(LIMITS.ringSecondsMax).optional(),
-  noAnswer: z.enum(['inbox', 'fail']).optional(),
-})
+const Wishes = z
+  .object({
+    priority: z.union([z.enum(LEVELS), z.int().min(0).max(9)]).optional(),
+    ttlSeconds: z.int().min(1).max(THIRTY_DAYS).optional(),
+    deadline: z.iso.datetime({ offset: true }).optional(),
+    notBefore: z.iso.datetime({ offset: true }).optional(),
+    skill: z.string().max(256).optional(),
+    kind: z.enum(['task', 'note', 'call']).optional(),
+    labels: z.array(z.string().min(1).max(64)).max(16).optional(),
+    notify: z.enum(['none', 'inbox', 'wake']).optional(),
+    ringSeconds: z.int().min(1).max(LIMITS.ringSecondsMax).optional(),
+    noAnswer: z.enum(['inbox', 'fail']).optional(),
+    dedupeKey: z.string().min(1).max(256).optional(),
+    replace: z.enum(['latest']).optional(),
+    ackRequired: z.boolean().optional(),
+    ackBy: z.iso.datetime({ offset: true }).optional(),
+  })
+  .refine(({ replace, dedupeKey }) => !replace || dedupeKey !== undefined, {
+    error: 'goes with replace',
+    path: ['dedupeKey'],
+  })
 
 export interface DeliveryWishes {
   /** 0 urgent … 3 low. */
@@ -44,13 +53,24 @@ export interface DeliveryWishes {
   /** A call: how long it rings, and what becomes of it then. Default: 30 s, and it is left like any message. */
   readonly ringSeconds?: number
   readonly noAnswer?: 'inbox' | 'fail'
+  /** With `replace`: what still waits under the same key, of the same sender, is withdrawn. */
+  readonly dedupeKey?: string
+  readonly replace?: 'latest'
+  /** To be taken and settled by `ackBy` (ISO; default: within a day): else its agent is reminded, and then its sender told. */
+  readonly ackRequired?: boolean
+  readonly ackBy?: string
 }
 
+const DAY_MS = 24 * 3_600_000
+
 /** What the delivery keeps of it; null: nothing, which is the rule. */
-export function mailOf({ kind, labels }: DeliveryWishes): string | null {
+export function mailOf({ kind, labels, dedupeKey, ackRequired, ackBy }: DeliveryWishes, at: Date): string | null {
+  const acknowledged = ackBy ?? (ackRequired ? new Date(at.getTime() + DAY_MS).toISOString() : undefined)
   const mail: Mail = {
     ...(kind && kind !== 'task' && { kind: mailKind(kind) }),
     ...(labels && labels.length > 0 && { labels }),
+    ...(dedupeKey !== undefined && { dedupeKey }),
+    ...(acknowledged !== undefined && { ackBy: acknowledged }),
   }
   return Object.keys(mail).length > 0 ? JSON.stringify(mail) : null
 }
