@@ -37,7 +37,7 @@ with state as materialized (
   on conflict (tenant, destination) do update set woken_at = now(), wakes = l.wakes + 1, wake_status = 'sent',
     wake_due_at = now() + (excluded.wake_due_at - now()) * (array[1, 5, 15, 60])[least(l.wakes, 3) + 1]
   where (l.wake_due_at is null or l.wake_due_at <= now()) and (l.seen_at is null or l.seen_at < now() - make_interval(secs => $4::int))
-    and not (l.wakes > 0 and l.worked_at > l.woken_at)
+    and not (l.wakes > 0 and coalesce(l.worked_at > l.woken_at, false))
   returning l.tenant, l.destination, l.wakes
 ), confirmed as (
   update lanes l set wakes = 0, wake_due_at = null, wake_status = 'confirmed'

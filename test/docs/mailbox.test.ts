@@ -33,6 +33,14 @@ function compiled(file: string): string {
 
 const isThere = (tool: string): boolean => spawnSync(tool, ['--version']).error === undefined
 
+/** A further program of the page: the one that holds these words. */
+function programWith(words: string): string {
+  const all = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, text]) => text as string)
+  const found = all.find((text) => text.includes(words))
+  if (found === undefined) throw new Error(`docs/mailbox.md has no program with ${words}`)
+  return found
+}
+
 describe('the three calls of an agent without a server', () => {
   let world: World
   const folder = mkdtempSync(join(tmpdir(), 'waypost-docs-'))
@@ -70,5 +78,19 @@ describe('the three calls of an agent without a server', () => {
     const task = await world.client(name).send('hello')
     expect(task.status.state).toBe('TASK_STATE_COMPLETED')
     expect(task.artifacts?.[0]?.parts[0]?.text?.trim()).toBe('HELLO')
+  })
+  test('a result comes home to who has sent and gone', ({ skip }) => {
+    skip(['curl', 'jq'].some((tool) => !isThere(tool)) && !process.env.CI, 'curl or jq is not installed')
+    const script = programWith('Another day').replaceAll('http://localhost:4280', world.gateway.url)
+    return new Promise<void>((resolve, reject) => {
+      const child = spawn('sh', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+      children.push(child)
+      let said = ''
+      child.stdout?.on('data', (piece) => {
+        said += piece
+      })
+      child.once('error', reject)
+      child.once('close', () => resolve(expect(said).toBe('42\n')))
+    })
   })
 })
