@@ -60,3 +60,30 @@ const noteOf = (subject: string, actor: string, id: string) => ({ id, actor, act
 /** false: it is not dead any more. */
 export const replayWebhook = async (db: Db, { tenant, id, by, auditId }: ReplayOrder): Promise<boolean> =>
   (await db.query(REPLAY, [tenant, id, ...auditValues(noteOf(id, by, auditId))])).length === 1
+
+const BOUND: Statement = {
+  name: 'deadLetters.bound',
+  write: true,
+  text: `update tasks t set deadline = coalesce(t.deadline, d.expires_at) from deliveries d
+where d.tenant = $1 and d.id = $2::uuid and t.tenant = d.tenant and t.id = d.task_id and d.expires_at is not null`,
+}
+/** Its delivery is about to be a dead letter and the task is not ended: it ends when the delivery's time is over, if nobody replays it. */
+export const boundHeld = async (db: Db, tenant: string, id: string): Promise<void> => {
+  await db.query(BOUND, [tenant, id])
+}
+
+const REPLAY_HELD: Statement = {
+  name: 'deadLetters.replayHeld',
+  write: true,
+  text: `
+with again as (
+  update deliveries d set state = 0, attempt = 0, due_at = now(), settled_at = null, code = 'REPLAYED', reason = null
+  where d.tenant = $1 and d.id = $2::uuid and d.kind = 'mailbox' and d.state = 3
+    and exists (select 1 from tasks t where t.tenant = d.tenant and t.id = d.task_id and t.state in (0, 1, 2, 6, 8))
+  returning d.tenant, d.id
+), ${noting('again', 3)}
+select id::text from again`,
+}
+/** The same task goes on. false: it has ended, or the delivery is not dead. */
+export const replayHeld = async (db: Db, { tenant, id, by, auditId }: ReplayOrder): Promise<boolean> =>
+  (await db.query(REPLAY_HELD, [tenant, id, ...auditValues(noteOf(id, by, auditId))])).length === 1

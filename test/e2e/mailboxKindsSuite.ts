@@ -101,6 +101,22 @@ export function mailboxKindsSuite(driver: string, open: OpenDatabase) {
         .toBe('TASK_STATE_COMPLETED')
     })
 
+    test('a dead letter that is held leaves its task as it is, and replayed the same task goes on', async () => {
+      const { agent, client, send } = await anAgent({ deadLetter: 'hold', maxAttempts: 1 })
+      const sent = await send('difficult')
+      const { lease, delivery } = await agent.lease()
+      await agent.say(lease, 'fail', { text: 'not today', retry: true })
+      expect(stateOf(await client.get(sent.id))).toBe('TASK_STATE_WORKING')
+      const operator = { token: world().gateway.adminKey }
+      const dead = await agent.call(`/v1/deliveries?id=${delivery}`, undefined, { ...operator, method: 'GET' })
+      expect(dead.json.items).toMatchObject([{ id: delivery, state: 'dead', code: 'DELIVERY_ATTEMPTS_EXHAUSTED' }])
+      expect((await agent.call(`/v1/deliveries/${delivery}/replay`, {}, operator)).json.taskId ?? sent.id).toBe(sent.id)
+      const again = await agent.lease()
+      expect(again).toMatchObject({ delivery, attempt: 1, task: { id: sent.id } })
+      await agent.say(again.lease, 'complete', { text: 'done' })
+      expect(textOf(await client.get(sent.id))).toBe('done')
+    })
+
     test('no sender makes a result, and what is wrong is named', async () => {
       const { agent, client } = await anAgent()
       for (const wrong of [

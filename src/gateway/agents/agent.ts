@@ -23,6 +23,8 @@ export interface AgentPolicy {
   readonly rate?: Rate
   /** Of a mailbox: `context`, what belongs to one conversation comes one after another; `none`, only what belongs to one task. */
   readonly ordering: 'context' | 'none'
+  /** Of a mailbox, when all attempts are spent: the task fails, or stays as it is until somebody replays the delivery or its time is over. */
+  readonly deadLetter: 'fail' | 'hold'
   /** Of a mailbox: from whom it takes messages. */
   readonly policy: 'open' | 'contacts' | 'approval' | 'closed'
 }
@@ -89,6 +91,7 @@ export function policyOf(registration: Registration, tenant: string = DEFAULT_TE
     access = 'keys',
     policy = 'open',
     ordering = 'context',
+    deadLetter = 'fail',
   } = registration
   const { leaseSeconds = 60, ttlSeconds = LIMITS.ttlSeconds } = registration
   const rate = registration.rate === undefined ? undefined : parseRate(registration.rate)
@@ -107,6 +110,7 @@ export function policyOf(registration: Registration, tenant: string = DEFAULT_TE
     ...(rate !== undefined && { rate }),
     policy,
     ordering,
+    deadLetter,
   }
 }
 

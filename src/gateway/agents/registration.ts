@@ -149,6 +149,7 @@ export const Registration = z.strictObject({
     .optional(),
   policy: z.enum(['open', 'contacts', 'approval', 'closed']).optional(),
   ordering: z.enum(['context', 'none']).optional(),
+  deadLetter: z.enum(['fail', 'hold']).optional(),
   /** How often a mailbox looks: `live`, `polling`, or an ISO 8601 duration between two visits. */
   cadence: z
     .string()

@@ -1,12 +1,13 @@
 /**
  * A dead letter is tried anew. A webhook goes back to the queue under the same id. A message whose task has failed does
- * not: terminal stays terminal, so a new task with the same content refers to the old one.
+ * not: terminal stays terminal, so a new task with the same content refers to the old one. Where a mailbox holds its dead
+ * letters the task has not ended, and goes on.
  */
 import type { Task } from '../../a2a/tasks.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import type { Batch } from '../../store/batch.ts'
 import type { Db } from '../../store/db.ts'
-import { findDead, replayWebhook } from '../../store/deadLetters.ts'
+import { findDead, replayHeld, replayWebhook } from '../../store/deadLetters.ts'
 import type { NewTask, Opened } from '../../store/tasks.ts'
 import type { Agents } from '../agents/registry.ts'
 import { readTask } from '../tasks/view.ts'
@@ -26,8 +27,10 @@ export async function replay(tools: ReplayTools, tenant: string, id: string, by:
   const dead = await findDead(tools.db, tenant, id)
   if (!dead) return { kind: 'not found' }
   if (!dead.dead) return { kind: 'not dead' }
-  if (dead.kind === 'webhook') {
-    if (!(await replayWebhook(tools.db, { tenant, id, by, auditId: uuidv7() }))) return { kind: 'not dead' }
+  const order = { tenant, id, by, auditId: uuidv7() }
+  const again = dead.kind === 'webhook' ? await replayWebhook(tools.db, order) : await replayHeld(tools.db, order)
+  if (dead.kind === 'webhook' && !again) return { kind: 'not dead' }
+  if (again) {
     tools.wake(tenant, dead.destination)
     return { kind: 'replayed', taskId: dead.taskId }
   }

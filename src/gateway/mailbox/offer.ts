@@ -6,6 +6,7 @@ import { isTerminal, type Message, type Task } from '../../a2a/tasks.ts'
 import { type MailKind, mailKindOf } from '../../delivery.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import type { Collected } from '../../store/collect.ts'
+import { boundHeld } from '../../store/deadLetters.ts'
 import { loadMessages, type MessageLoad } from '../../store/deliveries.ts'
 import { readManyEvents } from '../../store/events.ts'
 import { stateOf } from '../../store/tasks.ts'
@@ -137,6 +138,7 @@ const AGAIN: Readonly<Record<string, string>> = {
   LEASE_LOST: 'worker lost',
   RELEASED: 'given back',
   NOT_TAKEN: 'given back',
+  REPLAYED: 'replayed by an operator',
 }
 
 /** WORKING; and what a lost attempt had begun and not finished is withdrawn. */
@@ -170,9 +172,12 @@ async function end(leasing: Leasing, tools: MailboxTools, { state, code, text }:
   const ids = { taskId: one.taskId, contextId: load.contextId }
   const dead = state === 'TASK_STATE_FAILED'
   const why = { code: code ?? 'TASK_ENDED', text: text ?? 'the task had ended' }
-  const events: TaskEvent[] = state
-    ? [{ event: { statusUpdate: { ...ids, status: gatewayStatus(state, why, tools.now(), ids) } } }]
-    : []
+  const isHeld = dead && leasing.agent.policy.deadLetter === 'hold'
+  if (isHeld) await boundHeld(tools.db, one.tenant, one.id)
+  const events: TaskEvent[] =
+    state && !isHeld
+      ? [{ event: { statusUpdate: { ...ids, status: gatewayStatus(state, why, tools.now(), ids) } } }]
+      : []
   const settle = { state: dead ? ('dead' as const) : ('void' as const), code: why.code, reason: why.text }
   const written = await tools.record({ ...changeOf(leasing), events, settle })
   if (dead && written.kind === 'appended') {

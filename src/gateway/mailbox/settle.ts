@@ -14,6 +14,7 @@
 import { isTerminal, type Message, type TaskState } from '../../a2a/tasks.ts'
 import { type DeliveryState, mailKind } from '../../delivery.ts'
 import { chance, sha256 } from '../../platform/ids.ts'
+import { boundHeld } from '../../store/deadLetters.ts'
 import { findHeld, giveBackMail, type Held, type LeaseKey } from '../../store/mailbox.ts'
 import { voidDeliveries } from '../../store/recovery.ts'
 import { settleResult } from '../../store/results.ts'
@@ -250,7 +251,9 @@ async function exhaust(
   const code = 'DELIVERY_ATTEMPTS_EXHAUSTED'
   const reason = `${said ?? 'given back'}, ${held.attempt} of ${agent.policy.maxAttempts} attempts`
   const event = ended(settling, 'TASK_STATE_FAILED', { code, text: reason })
-  const settled = await finish(settling, verb, [event], { state: 'dead', code, reason })
+  const isHeld = agent.policy.deadLetter === 'hold'
+  if (isHeld) await boundHeld(tools.db, key.tenant, key.id)
+  const settled = await finish(settling, verb, isHeld ? [] : [event], { state: 'dead', code, reason })
   if (settled !== 'again' && settled.kind === 'settled') {
     const { destination, id: delivery } = key
     tools.signals.emit('delivery.dead', { delivery, task: held.taskId, destination, kind: 'mailbox', code, reason })
