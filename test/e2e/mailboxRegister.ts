@@ -93,7 +93,10 @@ export const MAILBOX_REGISTER: Readonly<Record<number, Shown>> = {
   21: { what: 'the pages’ own programs run', by: [['docs/mailbox.test.ts', '']] },
   22: {
     what: 'results come home, one note per task, and outlive the gateway',
-    by: [['e2e/mailboxHomeSuite.ts', 'one note per task']],
+    by: [
+      ['e2e/mailboxHomeSuite.ts', 'one note per task'],
+      ['e2e/mailboxEmbedded.test.ts', 'a lease outlives the gateway'],
+    ],
   },
   23: {
     what: 'a burst is one wake-up; unread it is repeated, read it is not',
