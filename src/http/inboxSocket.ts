@@ -60,11 +60,14 @@ export function createSocket(ws: WebSocket, agent: Agent, tools: OneSocketTools)
 
   function say(frame: Record<string, unknown>): boolean {
     if (ws.readyState !== WebSocket.OPEN) return false
+    // What is still unsent of before: one large frame is no fault of its reader's.
+    if (ws.bufferedAmount > limits.streamBufferBytesMax) {
+      ws.close(CLOSE.tooSlow, 'reads too slowly')
+      ws.terminate()
+      return false
+    }
     ws.send(JSON.stringify(frame))
-    if (ws.bufferedAmount <= limits.streamBufferBytesMax) return true
-    ws.close(CLOSE.tooSlow, 'reads too slowly')
-    ws.terminate()
-    return false
+    return true
   }
 
   const fail = (id: Id, error: unknown): void => {

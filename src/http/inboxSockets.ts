@@ -37,6 +37,8 @@ export interface InboxSockets extends Service {
 }
 
 const PATH = '/v1/inbox/ws'
+/** RFC 6455, as registered: try again later. */
+const TRY_LATER = 1013
 
 export function createInboxSockets(tools: SocketTools): InboxSockets {
   const { limits, draining } = tools
@@ -57,8 +59,13 @@ export function createInboxSockets(tools: SocketTools): InboxSockets {
 
   function accept(request: IncomingMessage, raw: Duplex, head: Buffer, agent: Agent): void {
     server.handleUpgrade(request, raw, head, (ws) => {
-      const socket = createSocket(ws, agent, { ...tools, closed: (one) => open.delete(one) })
-      open.set(socket, nameOf(agent))
+      try {
+        const socket = createSocket(ws, agent, { ...tools, closed: (one) => open.delete(one) })
+        open.set(socket, nameOf(agent))
+      } catch (error) {
+        // As many listen as may.
+        ws.close(TRY_LATER, (error as Error).message.slice(0, 100))
+      }
     })
   }
 

@@ -1,4 +1,5 @@
 /** What an agent says that it has looked at, and what has come since it last looked. Nothing of it takes anything. */
+import { HELD } from '../delivery.ts'
 import { arrayLiteral, columns } from './arrays.ts'
 import type { Db, Statement } from './db.ts'
 import { INBOX_COLUMNS, INBOX_FROM, type InboxRow, type Mailbox } from './inbox.ts'
@@ -84,7 +85,7 @@ const REMIND: Statement = {
   name: 'inbox.remind',
   write: true,
   text: `update deliveries d set reminded_at = now(), read_at = null, priority = least(d.priority, 1)
-from (select tenant, id from deliveries where state in (0, 1) and ack_by < now() and reminded_at is null limit $1 for update skip locked) k
+from (select tenant, id from deliveries where state in (0, 1) and ack_by < now() and reminded_at is null and priority < ${HELD} limit $1 for update skip locked) k
 where d.tenant = k.tenant and d.id = k.id
 returning d.tenant, d.destination, d.id::text as delivery, d.task_id::text as "taskId"`,
 }

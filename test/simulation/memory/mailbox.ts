@@ -204,6 +204,9 @@ export const MAILBOX: Statements = {
   // Nobody here has a mailbox of its own to which results come home.
   'results.expire': () => [],
   'results.settle': () => [],
+  // Nobody here asks for an acknowledgement.
+  'inbox.remind': () => [],
+  'inbox.tellUnacknowledged': () => [],
   'inbox.signs': (tables, values) =>
     readRows(values, 0, 2).flatMap(([tenant, destination]) =>
       [...tables.deliveries.values()]

@@ -274,6 +274,7 @@ export const QUEUE: Statements = {
         failures: lane?.failures ?? 0,
         probeAt: lane?.probeAt ?? null,
         seenAt: lane?.seenAt ?? null,
+        workedAt: null,
         now: tables.now,
       }
     }),
