@@ -54,6 +54,7 @@ export async function buildOutward(ground: Ground) {
   const { config, overrides, clock, signals } = ground
   const egress = createEgress({
     allow: config.egressAllow ?? (config.databaseUrl ? [] : LOOPBACK),
+    httpsOnly: (config.egressHttps ?? (config.databaseUrl ? 'required' : 'optional')) === 'required',
     onBlocked: (host, reason) => signals.emit('egress.blocked', { host, reason }),
     userAgent: USER_AGENT,
     ...overrides.egress,

@@ -211,6 +211,12 @@ export const SETTINGS = {
     list.optional(),
     'private networks that outbound calls may reach: CIDR[:port], comma-separated (default: loopback only on the embedded database, nothing with DATABASE_URL)',
   ),
+  egressHttps: setting(
+    'WAYPOST_EGRESS_HTTPS',
+    'egress-https',
+    z.enum(['required', 'optional']).optional(),
+    'whether webhooks and agents outside of those networks must be https (default: required with DATABASE_URL, optional on the embedded database)',
+  ),
   log: setting(
     'WAYPOST_LOG',
     'log',

@@ -25,6 +25,8 @@ export const LIMITS = {
   extensionsMax: 32,
   referenceTaskIdsMax: 64,
   urlCharsMax: 2_048,
+  /** Four times what file systems take. */
+  filenameCharsMax: 1_024,
   jsonRpcIdCharsMax: 256,
   /** How many violations one answer names, and how much of the caller's input it repeats (SR-65). */
   violationsMax: 20,

@@ -10,6 +10,7 @@ import type { Ground } from './ground.ts'
 import { createHostCheck } from './http/hosts.ts'
 import { createInboxSockets, type InboxSockets } from './http/inboxSockets.ts'
 import { problem, traceIdOf, writeProblem } from './http/problem.ts'
+import { refuseUnparsed } from './http/unparsed.ts'
 import type { Limits } from './limits.ts'
 import type { GrpcServerTools } from './wire/bindings/grpc/server.ts'
 
@@ -109,6 +110,7 @@ export function boundedServer(limits: Limits): Server {
   server.maxConnections = limits.connectionsMax
   server.maxHeadersCount = limits.headersCountMax
   server.maxRequestsPerSocket = limits.requestsPerSocketMax
+  server.on('clientError', refuseUnparsed)
   askForBodies(server, limits)
   return server
 }

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { DEMANDS } from '../src/http/demands.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const SRC = join(ROOT, 'src')
@@ -304,4 +305,13 @@ test('names keep to the dictionary', () => {
     lines.flatMap((line, at) => (banned.test(line) ? [`${path}:${at + 1}: ${line.trim()}`] : [])),
   )
   expect(found).toEqual([])
+})
+
+test('every route of our own face says what it demands', () => {
+  const written = sources
+    .filter(({ path }) => path.startsWith('http/'))
+    .flatMap((source) => [...code(source).matchAll(/\bface\.(get|post|put|patch|delete)\(\s*'([^']+)'/g)])
+    .map(([, method = '', path]) => `${method.toUpperCase()} ${path}`)
+  expect(written.length).toBeGreaterThan(30)
+  expect(written.filter((route) => !Object.hasOwn(DEMANDS, route))).toEqual([])
 })

@@ -24,11 +24,13 @@ import { matchRoutes } from './admin/match.ts'
 import { type SigningKeyRoutesTools, signingKeyRoutes } from './admin/signingKeys.ts'
 import { taskRoutes } from './admin/tasks.ts'
 import { webhookRoutes } from './admin/webhooks.ts'
-import { createAccess, type Face, type FaceContext, isFromHere, newFace } from './face.ts'
+import { demandAll } from './demands.ts'
+import { type Access, createAccess, type Face, type FaceContext, isFromHere, newFace } from './face.ts'
 import type { Health } from './health.ts'
 import { createHostCheck, isLoopbackBind } from './hosts.ts'
 import type { Metrics } from './metrics.ts'
 import { PROBLEM_TYPE, problem, problemOf, problemText, traceIdOf, writeProblem } from './problem.ts'
+import { SAFE_HEADERS } from './safeHeaders.ts'
 import { upstreamRoutes } from './upstream.ts'
 import { type WellKnownTools, wellKnownRoutes } from './wellKnown.ts'
 
@@ -65,21 +67,12 @@ export interface FaceTools {
   readonly mounts?: readonly Face[]
 }
 
-/** On every answer, errors too; a route with a page of its own replaces what it must (SR-53). */
-export const FACE_HEADERS: Readonly<Record<string, string>> = {
-  'X-Content-Type-Options': 'nosniff',
-  'Cache-Control': 'no-store',
-  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
-  'X-Frame-Options': 'DENY',
-  'Referrer-Policy': 'no-referrer',
-}
-
 export function createFace(tools: FaceTools): (request: IncomingMessage, response: ServerResponse) => void {
   const checkHost = createHostCheck(tools)
   const app = assemble(tools)
   const listen = getRequestListener(app.fetch as never, { overrideGlobalObjects: false })
   return (request, response) => {
-    for (const [name, value] of Object.entries(FACE_HEADERS)) response.setHeader(name, value)
+    for (const [name, value] of Object.entries(SAFE_HEADERS)) response.setHeader(name, value)
     const refused = checkHost(request) ?? targetRefusal(request)
     if (refused)
       return writeProblem(response, problem(refused.status, refused.code, refused.detail, traceIdOf(request)))
@@ -90,7 +83,8 @@ export function createFace(tools: FaceTools): (request: IncomingMessage, respons
 function assemble(tools: FaceTools): Face {
   const { signals, clock } = tools
   const app = newFace()
-  const faces = routesOf(tools)
+  const access = createAccess(tools.authenticate)
+  const faces = routesOf(tools, access)
   const known = faces.flatMap(patternsOf)
   app.use(async (context, next) => {
     const began = clock.elapsed()
@@ -117,6 +111,7 @@ function assemble(tools: FaceTools): Face {
       'Content-Type': PROBLEM_TYPE,
     })
   })
+  demandAll(app, faces, access)
   for (const face of faces) app.route('/', face)
   app.notFound((context) => {
     const allow = [
@@ -139,8 +134,7 @@ function assemble(tools: FaceTools): Face {
   return app
 }
 
-function routesOf(tools: FaceTools): Face[] {
-  const access = createAccess(tools.authenticate)
+function routesOf(tools: FaceTools, access: Access): Face[] {
   const shared = { ...tools, access }
   const enrolls = tools.enroll === 'loopback' && isLoopbackBind(tools.bind)
   return [

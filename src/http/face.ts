@@ -1,5 +1,6 @@
 /** What all routes of our own face share: who is calling, what was sent, how answers look. */
 
+import type { IncomingMessage } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
@@ -24,9 +25,20 @@ export interface Access {
   orLocal(context: FaceContext): Promise<Caller | undefined>
 }
 
+/** A request is of one caller, however many ask who it is. */
+const known = new WeakMap<IncomingMessage, Promise<Caller>>()
+
 export function createAccess(authenticate: Authenticate): Access {
+  function identify(incoming: IncomingMessage): Promise<Caller> {
+    let asking = known.get(incoming)
+    if (!asking) {
+      asking = authenticate(credentialsOf(incoming, ''))
+      known.set(incoming, asking)
+    }
+    return asking
+  }
   async function require(context: FaceContext, ...permits: readonly Permit[]): Promise<Caller> {
-    const caller = await authenticate(credentialsOf(context.env.incoming, ''))
+    const caller = await identify(context.env.incoming)
     if (!caller?.id || caller.kind === 'anonymous') throw new A2AError('UNAUTHENTICATED', 'a valid key is needed')
     const [permit, ...others] = permits
     if (permit && !others.some((other) => caller.permits.has(other))) authorize(caller, permit)

@@ -5,6 +5,7 @@ import { A2AError, type FieldViolation, REASONS, type Reason } from '../a2a/erro
 import { LIMITS } from '../limits.ts'
 import { StoreError } from '../store/db.ts'
 import { Refusal } from './refusal.ts'
+import { SAFE_HEADERS } from './safeHeaders.ts'
 
 export interface Problem {
   readonly type: string
@@ -42,6 +43,8 @@ const TITLES: Readonly<Record<number, string>> = {
   409: 'Conflict',
   413: 'Too large',
   415: 'Unsupported media type',
+  408: 'Timed out',
+  414: 'Target too long',
   421: 'Misdirected request',
   429: 'Too many requests',
   431: 'Headers too large',
@@ -99,6 +102,7 @@ function ofA2A({ reason, message, detail }: A2AError, traceId: string): Problem 
     headers['WWW-Authenticate'] = `Bearer realm="waypost", error="insufficient_scope", scope="${detail.metadata.scope}"`
   if (status === 429 || status === 503) headers['Retry-After'] = String(detail.retryAfterSeconds ?? 1)
   if (status === 405 && detail.metadata?.allow) headers.Allow = detail.metadata.allow
+  if (detail.metadata?.acceptEncoding) headers['Accept-Encoding'] = detail.metadata.acceptEncoding
   return problem(status, reason, message, traceId, {
     hint: detail.metadata?.hint ?? HINTS[reason],
     violations: detail.violations,
@@ -111,7 +115,8 @@ export const PROBLEM_TYPE = 'application/problem+json'
 
 /** On Node's response, for what is refused before there is a framework around it. */
 export function writeProblem(response: ServerResponse, refused: Problem): void {
-  response.writeHead(refused.status, { ...refused.headers, 'Content-Type': PROBLEM_TYPE, Connection: 'close' })
+  const headers = { ...SAFE_HEADERS, ...refused.headers, 'Content-Type': PROBLEM_TYPE, Connection: 'close' }
+  response.writeHead(refused.status, headers)
   response.end(problemText(refused))
 }
 

@@ -32,28 +32,34 @@ async function aTrap(): Promise<Trap> {
 
 /** Forms of addresses that are not to be reached; PORT is the trap's. */
 const FORMS = [
+  // G-05
   'http://127.0.0.1:PORT/',
   'http://127.1:PORT/',
   'http://2130706433:PORT/',
   'http://0x7f.1:PORT/',
   'http://0177.0.0.1:PORT/',
+  // G-06
   'http://0.0.0.0:PORT/',
   'http://0:PORT/',
   'http://[::]:PORT/',
   'http://[::1]:PORT/',
+  // G-07
   'http://[::ffff:127.0.0.1]:PORT/',
   'http://[::127.0.0.1]:PORT/',
   'http://[64:ff9b::7f00:1]:PORT/',
   'http://[2002:7f00:1::]:PORT/',
   'http://[::ffff:0:127.0.0.1]:PORT/',
+  // G-12
   'http://①②⑦.⓪.⓪.①:PORT/',
   'http://127。0。0。1:PORT/',
+  // G-13
   'http://localhost:PORT/',
   'http://LOCALHOST.:PORT/',
   'http://foo.localhost:PORT/',
   'http://db.internal/',
   'http://printer.local/',
   'http://single/',
+  // G-08
   'http://10.0.0.1/',
   'http://172.16.0.1/',
   'http://192.168.1.1/',
@@ -61,10 +67,12 @@ const FORMS = [
   'http://198.18.0.1/',
   'http://192.0.0.1/',
   'http://192.88.99.1/',
+  // G-09
   'http://169.254.169.254/latest/meta-data/',
   'http://[fd00:ec2::254]/',
   'http://100.100.100.200/',
   'http://192.0.0.192/',
+  // G-10
   'http://[fe80::1]/',
   'http://[fec0::1]/',
   'http://[fd00::1]/',
@@ -73,8 +81,10 @@ const FORMS = [
   'http://[5f00::1]/',
   'http://[100::1]/',
   'http://[3fff::1]/',
+  // G-11
   'http://224.0.0.1/',
   'http://255.255.255.255/',
+  // G-15, and G-04
   'https://8.8.8.8:22/',
   'https://8.8.8.8:25/',
   'https://8.8.8.8:6379/',
@@ -159,7 +169,7 @@ describe('with nothing of this machine allowed', () => {
     ['link-local', [[{ address: '169.254.169.254', family: 4 }]]],
     ['an allowed and a forbidden address', [[allowed, loopback]]],
     ['an allowed address, then loopback', [[allowed], [loopback]]],
-  ])('a webhook whose name resolves to %s is not called: a dead letter says why', async (title, answers) => {
+  ])('G-14 a webhook whose name resolves to %s is not called: a dead letter says why', async (title, answers) => {
     const name = `hook-${title.replace(/[^a-z]+/g, '-')}.example.com`
     names.set(name, answers)
     const client = world.client('box')
@@ -230,7 +240,7 @@ describe('a redirect is an answer, and is not followed', () => {
     headers: { location: status === 302 ? 'http://169.254.169.254/' : `http://127.0.0.1:${trap.port}/` },
   })
 
-  test.each([301, 302, 307, 308])('by a webhook receiver, with %i', async (status) => {
+  test.each([301, 302, 307, 308])('G-18 by a webhook receiver, with %i', async (status) => {
     receiver.always(away(status))
     const client = world.client('box')
     const { id: taskId } = await client.send('x', { configuration: now })
@@ -241,7 +251,7 @@ describe('a redirect is an answer, and is not followed', () => {
     expect(receiver.log.entries.filter(({ path }) => path === `/hook${status}`).length).toBeGreaterThan(0)
   })
 
-  test.each([301, 302, 307, 308])('by an agent, for its card, with %i', async (status) => {
+  test.each([301, 302, 307, 308])('K-11 by an agent, for its card, with %i', async (status) => {
     receiver.always(away(status))
     const name = `moved-${status}`
     await world.register({ name, connector: { kind: 'a2a', url: receiver.url }, ...hasty })

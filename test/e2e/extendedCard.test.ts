@@ -241,7 +241,7 @@ test('an agent that does not know the gateway, one that is away, and one that is
   expect(asked.every(({ headers }) => headers.authorization !== SECRET)).toBe(true)
 })
 
-test('is declared only where it can be had', async () => {
+test('E-23 is declared only where it can be had', async () => {
   const declared = async (agent: string) => {
     const response = await fetch(`${world.gateway.url}/agents/${agent}/.well-known/agent-card.json`, {
       headers: { 'a2a-version': '1.0' },

@@ -72,7 +72,7 @@ export function mailboxSuite(driver: string, open: OpenDatabase) {
       expect(await agent.lease()).toBeUndefined()
     })
 
-    test('is settled once, however often it is said; other words are refused', async () => {
+    test('K-21 is settled once, however often it is said; other words are refused', async () => {
       const { agent, client, send } = await anAgent()
       const sent = await send('x')
       const { lease } = await agent.lease()
@@ -193,7 +193,7 @@ export function mailboxSuite(driver: string, open: OpenDatabase) {
       expect((await done(agent, again.lease)).status).toBe(200)
     })
 
-    test('is only for the agent that it is for: other tokens and guessed leases look like nothing', async () => {
+    test('K-20 is only for the agent that it is for: other tokens and guessed leases look like nothing', async () => {
       const { agent, send } = await anAgent()
       const other = (await anAgent()).agent
       await send('x')
@@ -213,7 +213,7 @@ export function mailboxSuite(driver: string, open: OpenDatabase) {
       expect((await done(agent, lease)).status).toBe(200)
     })
 
-    test('has bounds, and says which', async () => {
+    test('K-22 K-23 has bounds, and says which', async () => {
       const { agent, send } = await anAgent()
       await send('x')
       const refused = async (body: unknown) => {

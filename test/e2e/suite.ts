@@ -102,7 +102,7 @@ export function worldSuite(driver: string, open: () => Promise<{ databaseUrl?: s
         expect(await send()).toBe(await send())
       })
 
-      test('to a refusing agent that is offline is not accepted', async () => {
+      test('E-25 to a refusing agent that is offline is not accepted', async () => {
         const refusing = world.client('refusing')
         const closed = world.next('lane.closed', ({ destination }) => destination === 'agent:refusing')
         await refusing.rpc('SendMessage', { message: aMessage('a'), configuration: now })

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Happenings } from '../../src/happenings.ts'
-import { FACE_HEADERS } from '../../src/http/app.ts'
+import { SAFE_HEADERS } from '../../src/http/safeHeaders.ts'
 import type { Db } from '../../src/store/db.ts'
 import { StoreError } from '../../src/store/db.ts'
 import { openEmbedded } from '../../src/store/drivers/pglite.ts'
@@ -77,7 +77,7 @@ test('every answer has the headers of safety, errors too', async () => {
   ]
   expect(answers.map(({ status }) => status)).toEqual([200, 404, 401, 421, 400])
   for (const { headers } of answers) {
-    for (const [name, value] of Object.entries(FACE_HEADERS)) expect(headers[name.toLowerCase()]).toBe(value)
+    for (const [name, value] of Object.entries(SAFE_HEADERS)) expect(headers[name.toLowerCase()]).toBe(value)
     expect(headers['access-control-allow-origin']).toBeUndefined()
     expect(headers['x-powered-by'] ?? headers.server).toBeUndefined()
   }

@@ -158,7 +158,7 @@ describe('the guard', () => {
     'https://[2606:4700::1111]/',
   ])('%s is allowed', (url) => expect(urlRefusal(url, { allow: [] })).toBeUndefined())
 
-  test('with httpsOnly, plain http goes only to what the list covers', () => {
+  test('G-03 with httpsOnly, plain http goes only to what the list covers', () => {
     const rules = { allow: parseAllow(LOOPBACK), httpsOnly: true }
     expect(urlRefusal('http://example.com/', rules)).toBe('plain http')
     expect(urlRefusal('https://example.com/', rules)).toBeUndefined()
@@ -339,7 +339,7 @@ describe('a call', () => {
     expect(await egressWith().request(call('/', { headersMs: 50 }))).toMatchObject({ kind: 'timeout', sent: true })
   })
 
-  test('a body that falls silent, and one that drips: only the total ends it', async () => {
+  test('K-10 a body that falls silent, and one that drips: only the total ends it', async () => {
     let dripping: NodeJS.Timeout | undefined
     respond = (_request, response) => {
       response.write('x')
@@ -362,7 +362,7 @@ describe('a call', () => {
     expect(answer).toMatchObject({ kind: 'aborted', sent: true })
   })
 
-  test('a body over the limit is cut, and a gzip bomb counts unpacked', async () => {
+  test('K-09 a body over the limit is cut, and a gzip bomb counts unpacked', async () => {
     respond = (_request, response) => response.end(Buffer.alloc(2_000_000))
     expect(await egressWith().request(call())).toMatchObject({ kind: 'too-large', sent: true })
     const bomb = gzipSync(Buffer.alloc(50_000_000))

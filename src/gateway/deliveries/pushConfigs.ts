@@ -55,12 +55,16 @@ export function sealPushConfig(
   }
 }
 
+/** A token (RFC 9110 §5.6.2); the registered ones have at most a dozen characters. */
+const SCHEME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/
+
 function checkAuthentication({ authentication }: TaskPushNotificationConfig): void {
   if (!authentication) return
   const refuse = (description: string) =>
     new A2AError('INVALID_PARAMS', `authentication: ${description}`, {
       violations: [{ field: 'authentication', description }],
     })
+  if (!SCHEME.test(authentication.scheme)) throw refuse('the scheme must be one word, as in an Authorization header')
   const scheme = authentication.scheme.toLowerCase()
   if (scheme === 'digest') throw refuse('Digest needs a challenge from the receiver and cannot be sent unasked')
   const decoded = Buffer.from(authentication.credentials ?? '', 'base64').toString('latin1')

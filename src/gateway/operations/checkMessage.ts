@@ -38,11 +38,14 @@ function checkExtensions({ known, extensions }: AgentCall): void {
   }
 }
 
-/** The agent's input modes, its skills' included; a part that says nothing of its type is not judged. */
+/**
+ * The agent's input modes, its skills' included, as its card says them or, where there is none, its registration; a part
+ * that says nothing of its type is not judged.
+ */
 function checkMediaTypes(parts: SendMessageRequest['message']['parts'], { known }: AgentCall): void {
-  const { card } = known
-  if (!card || card.defaultInputModes.length === 0) return
-  const modes = [...card.defaultInputModes, ...card.skills.flatMap((skill) => skill.inputModes ?? [])]
+  const { defaultInputModes: usual = [], skills = [] } = known.card ?? known.registration
+  if (usual.length === 0) return
+  const modes = [...usual, ...skills.flatMap((skill) => skill.inputModes ?? [])]
   const refused = parts.find(({ mediaType }) => mediaType && !modes.some((mode) => matches(mode, mediaType)))
   if (refused) {
     throw new A2AError(

@@ -136,8 +136,8 @@ function checkPart(part: Part, at: number, check: Check): void {
     violate(check, `${path}.data`, `must be nested at most ${limits.dataDepthMax} levels deep (DATA_DEPTH)`)
   if (part.mediaType !== undefined && (part.mediaType.length > MEDIA_TYPE_CHARS || !MEDIA_TYPE.test(part.mediaType)))
     violate(check, `${path}.mediaType`, 'must be a media type, such as text/plain')
-  if (part.filename !== undefined && CONTROL.test(part.filename))
-    violate(check, `${path}.filename`, 'must be free of control characters')
+  if (part.filename !== undefined && (part.filename.length > limits.filenameCharsMax || CONTROL.test(part.filename)))
+    violate(check, `${path}.filename`, `must be at most ${limits.filenameCharsMax} characters, none of them control`)
   checkMetadata(part.metadata, `${path}.metadata`, check)
 }
 
@@ -194,9 +194,15 @@ const isNested = (value: unknown): boolean => typeof value === 'object' && value
 
 const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/
 
+/** A day that there is: Date reads the 30th of February as the 1st or 2nd of March. */
+function isTime(text: string): boolean {
+  const at = TIMESTAMP.test(text) ? Date.parse(text) : Number.NaN
+  return Number.isFinite(at) && new Date(at).toISOString().slice(0, 10) === text.slice(0, 10)
+}
+
 function checkList(params: Params<'ListTasks'>, check: Check): void {
   const { statusTimestampAfter: after, contextId, pageToken } = params
-  if (after !== undefined && !(TIMESTAMP.test(after) && Number.isFinite(Date.parse(after))))
+  if (after !== undefined && !isTime(after))
     violate(check, 'statusTimestampAfter', 'must be a UTC time such as 2026-01-31T12:00:00.000Z')
   if (contextId !== undefined && (contextId.length > check.limits.contextIdCharsMax || CONTROL.test(contextId)))
     violate(check, 'contextId', `must be at most ${check.limits.contextIdCharsMax} characters, none of them control`)

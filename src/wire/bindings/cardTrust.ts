@@ -90,10 +90,22 @@ function signaturesOf({ signatures }: Readonly<Record<string, unknown>>): AgentC
 }
 const HEADER_CHARS_MAX = 4_096
 
-function headerOf({ protected: text }: AgentCardSignature): { alg?: string; kid?: string; jku?: string } {
+/** Several texts stand for the same bytes, and only one of them is the signature (RFC 7515 §2). */
+const isCanonical = (text: string): boolean => Buffer.from(text, 'base64url').toString('base64url') === text
+
+interface Header {
+  readonly alg?: string
+  readonly kid?: string
+  readonly jku?: string
+  /** It demands to be understood in a way that is not known here, such as an unencoded payload (RFC 7797). */
+  readonly critical?: true
+}
+
+function headerOf({ protected: text }: AgentCardSignature): Header {
   try {
-    const { alg, kid, jku } = decodeProtectedHeader({ protected: text } as never)
+    const { alg, kid, jku, crit } = decodeProtectedHeader({ protected: text } as never)
     return {
+      ...(crit !== undefined && { critical: true }),
       ...(typeof alg === 'string' && { alg }),
       ...(typeof kid === 'string' && { kid }),
       ...(typeof jku === 'string' && { jku: jku as string }),
@@ -114,7 +126,9 @@ async function judge(
   rules: SignatureRules,
   keysAt: RemoteKeys,
 ): Promise<{ by: string } | { problem: string }> {
-  const { alg, kid, jku } = headerOf({ protected: protectedHeader, signature })
+  if (!isCanonical(protectedHeader) || !isCanonical(signature)) return { problem: 'a signature is not plain base64url' }
+  const { alg, kid, jku, critical } = headerOf({ protected: protectedHeader, signature })
+  if (critical) return { problem: 'a signature demands what is not known here (crit)' }
   if (alg === undefined || !CARD_ALGORITHMS.includes(alg))
     return { problem: `algorithm ${clip(alg ?? 'none', 40)} is not allowed` }
   let keys = await candidates(rules.keys as readonly JWK[], kid, alg)

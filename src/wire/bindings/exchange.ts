@@ -58,6 +58,7 @@ export const SECURITY_HEADERS: Headers = {
   'Cache-Control': 'no-store',
   'Content-Security-Policy': "default-src 'none'",
   'Referrer-Policy': 'no-referrer',
+  'X-Frame-Options': 'DENY',
 }
 
 const SECURITY_LIST = Object.entries(SECURITY_HEADERS).flat() as string[]

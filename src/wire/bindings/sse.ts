@@ -174,7 +174,6 @@ function startStream(exchange: Exchange): void {
   response.writeHead(200, {
     ...SECURITY_HEADERS,
     'Content-Type': 'text/event-stream',
-    'Cache-Control': 'no-cache',
     'X-Accel-Buffering': 'no',
     ...(activated.length > 0 && { 'A2A-Extensions': activated.join(', ') }),
   })

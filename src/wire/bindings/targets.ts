@@ -57,7 +57,8 @@ function byPath(path: string): { agent: string; path: string } {
   const text = slash < 0 ? path.slice(PREFIX.length) : path.slice(PREFIX.length, slash)
   const name = decoded(text)
   // What must not be routed stays in the path, where it is refused.
-  if (name === undefined || name === '.' || name === '..') return { agent: '', path: path.slice(PREFIX.length - 1) }
+  if (name === undefined || name === '.' || name === '..' || name.includes('\\'))
+    return { agent: '', path: path.slice(PREFIX.length - 1) }
   return { agent: agentName(name), path: slash < 0 ? '' : path.slice(slash) }
 }
 

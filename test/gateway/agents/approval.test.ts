@@ -95,7 +95,7 @@ onBothDrivers('approval', (db) => {
     return { ...one, tenant, upstream, operator, replica: () => aReplica(db(), tenant, upstream) }
   }
 
-  test('a changed origin holds the agent, on every replica and after a restart, with the old card', async () => {
+  test('K-19 a changed origin holds the agent, on every replica and after a restart, with the old card', async () => {
     const { ensure, age, look, upstream, told, replica, tenant } = await aWorld()
     upstream.answer = fetched(ELSEWHERE)
     age()
@@ -206,7 +206,7 @@ onBothDrivers('approval', (db) => {
     expect(await ensure()).toMatchObject({ kind: 'ready' })
   })
 
-  test('the first card may not lead away from where the agent was registered', async () => {
+  test('K-15 the first card may not lead away from where the agent was registered', async () => {
     const { upstream, agents, operator, look, ensure } = await aWorld()
     await agents.remove('echo', operator)
     upstream.answer = fetched(ELSEWHERE)

@@ -30,7 +30,7 @@ test('the documents of the guide are taken', () => {
   expect(parseRegistration({ name: 'shout' }).registration.connector).toEqual({ kind: 'mailbox' })
 })
 
-test('names are folded, of plain characters, and not ours', () => {
+test('K-17 names are folded, of plain characters, and not ours', () => {
   expect(parseRegistration({ name: 'Billing.EU_2-a' }).registration.name).toBe('billing.eu_2-a')
   for (const name of [
     '',

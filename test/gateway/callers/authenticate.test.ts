@@ -140,7 +140,7 @@ test('two credentials are a bad request', async () => {
     await expect(authenticate({ remote, ...credentials })).rejects.toMatchObject({ reason: 'INVALID_REQUEST' })
 })
 
-test('the eleventh failure of a minute is told to wait, others are not; a minute later it may try again', async () => {
+test('H-19 the eleventh failure of a minute is told to wait, others are not; a minute later it may try again', async () => {
   const { authenticate, clock, signals } = setUp({ db: never })
   const heard = vi.fn()
   signals.on('auth.refused', heard)

@@ -47,6 +47,20 @@ describe('what an agent says becomes events of ours', () => {
     expect(one.overLimit()).toContain('bytes')
   })
 
+  test('K-07 artifacts: what is added to one that is not there begins it; the thousand and first is told', () => {
+    const one = intake()
+    const add = (artifactId: string, text: string) =>
+      one.take({
+        artifactUpdate: { ...theirs, artifact: { artifactId, parts: [{ text }] }, append: true, lastChunk: false },
+      })
+    expect(add('a', 'x')[0]?.event).toMatchObject({ artifactUpdate: { ...ours, artifact: { artifactId: 'a' } } })
+    expect(add('a', 'y')).toHaveLength(1)
+    for (let n = 1; n < LIMITS.artifactsPerTaskMax; n++) add(`a${n}`, 'x')
+    expect(one.overLimit()).toBeUndefined()
+    add('more', 'x')
+    expect(one.overLimit()).toContain('artifacts')
+  })
+
   test('a snapshot is only what is new in it, the status last', () => {
     const one = intake()
     const artifact = { artifactId: 'a', parts: [{ text: 'x' }] }
@@ -60,20 +74,20 @@ describe('what an agent says becomes events of ours', () => {
     expect(one.ended()).toBe(true)
   })
 
-  test('a state does not go back to SUBMITTED, and an unknown one changes nothing', () => {
+  test('K-03 a state does not go back to SUBMITTED, and an unknown one changes nothing', () => {
     const one = intake()
     one.take(status('TASK_STATE_WORKING'))
     expect(one.take(status('TASK_STATE_SUBMITTED'))).toEqual([])
     expect(one.take(status('TASK_STATE_UNSPECIFIED'))).toEqual([])
   })
 
-  test('nothing follows an end', () => {
+  test('K-06 nothing follows an end', () => {
     const one = intake()
     one.take(status('TASK_STATE_FAILED'))
     expect(one.take(status('TASK_STATE_COMPLETED'))).toEqual([])
   })
 
-  test('a lone Message is the result, marked as an answer; after other words it is only the last word', () => {
+  test('K-05 a lone Message is the result, marked as an answer; after other words it is only the last word', () => {
     const lone = intake().take({ message: message('hi') })
     expect(states(lone)).toEqual(['answer-hi', 'TASK_STATE_COMPLETED'])
     expect(JSON.stringify(lone[1])).toContain('answeredWith')

@@ -141,7 +141,7 @@ describe('a card', () => {
     ['not there', 404, 'FAILED'],
     ['overload', 503, 'BUSY'],
     ['an error', 500, 'UNREACHABLE'],
-  ])('that is %s is not fetched: %#', async (_what, page, code) => {
+  ])('K-16 that is %s is not fetched: %#', async (_what, page, code) => {
     pages['/.well-known/agent-card.json'] = page
     expect(await fetchAt(base)).toMatchObject({ kind: 'failed', verdict: { kind: 'refused', code } })
     expect(asked).not.toContain('/elsewhere')

@@ -137,7 +137,7 @@ describe('policy', () => {
   })
 })
 
-describe('algorithms', () => {
+describe('algorithms (K-18)', () => {
   test.each(['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256'])('%s', async (alg) => {
     expect(CARD_ALGORITHMS).toContain(alg)
     const pair = await aPair(alg)

@@ -55,7 +55,12 @@ afterEach(async () => {
   await new Promise((resolve) => server.close(resolve))
 })
 
-const peerWith = (limits: Partial<Limits> = {}) => createPeer({ egress, clock, limits: { ...LIMITS, ...limits } })
+const quarantined: string[] = []
+const peerWith = (limits: Partial<Limits> = {}) => {
+  quarantined.length = 0
+  const quarantine = (reason: string) => void quarantined.push(reason)
+  return createPeer({ egress, clock, quarantine, limits: { ...LIMITS, ...limits } })
+}
 const begin = (response: ServerResponse) => response.writeHead(200, { 'content-type': 'text/event-stream' })
 const frame = (call: Call, result: unknown) => `data: ${JSON.stringify({ jsonrpc: '2.0', id: call.id, result })}\n\n`
 const answer = (call: Call, response: ServerResponse, more: object) =>
@@ -123,7 +128,7 @@ describe('an agent that falls silent', () => {
   })
 })
 
-describe('an agent that says too much', () => {
+describe('an agent that says too much (K-08)', () => {
   test.each([
     ['events', { eventsPerTaskMax: 10 }, 'x'],
     ['bytes of events', { bytesPerTaskMax: 5_000 }, 'x'.repeat(1_000)],
@@ -145,7 +150,7 @@ describe('an agent that says too much', () => {
     expect((await send({ agentReplyBytesMax: 1_000 })).verdict).toMatchObject({ code: 'INVALID_AGENT_RESPONSE' })
   })
 
-  test('nested too deep', async () => {
+  test('K-14 nested too deep', async () => {
     const deep = `${'['.repeat(5_000)}${']'.repeat(5_000)}`
     respond = (call, response) =>
       begin(response).end(
@@ -157,12 +162,12 @@ describe('an agent that says too much', () => {
 
 describe('what an agent may say', () => {
   const noTask = [{ task: { status: { state: 'TASK_STATE_WORKING' } } }, { task: { id: 't1' } }, {}, 42, null]
-  test.each(noTask.map((result) => [result]))('%j is no event', async (result) => {
+  test.each(noTask.map((result) => [result]))('K-03 K-05 %j is no event', async (result) => {
     respond = (call, response) => begin(response).end(frame(call, result))
     expect((await send()).verdict).toMatchObject({ code: 'INVALID_AGENT_RESPONSE', retry: false })
   })
 
-  test('both a result and an error is nothing', async () => {
+  test('K-02 both a result and an error is nothing', async () => {
     respond = (call, response) =>
       answer(call, response, { result: aTask('COMPLETED'), error: { code: -32603, message: 'm' } })
     expect((await send()).verdict).toMatchObject({ code: 'INVALID_AGENT_RESPONSE' })
@@ -187,6 +192,16 @@ describe('what an agent may say', () => {
     expect((await send()).verdict).toEqual({ kind: 'refused', code: 'REJECTED', retry: false, reason: 'bad part' })
   })
 
+  test('K-04 K-06 an event of another task, or after the end, is put aside and told', async () => {
+    respond = (call, response) => {
+      const other = { statusUpdate: { ...status('FAILED').statusUpdate, taskId: 'other' } }
+      const said = [aTask('WORKING'), other, status('COMPLETED'), status('FAILED'), aTask('WORKING')]
+      begin(response).end(said.map((event) => frame(call, event)).join(''))
+    }
+    expect((await send()).said).toEqual(['task WORKING', 'COMPLETED'])
+    expect(quarantined).toEqual(['an event of another task', 'an event after the end'])
+  })
+
   test('updates without ids belong to the task of their stream', async () => {
     respond = (call, response) => {
       const update = { statusUpdate: { status: { state: 'TASK_STATE_COMPLETED' } } }
@@ -196,7 +211,7 @@ describe('what an agent may say', () => {
     expect(events.at(-1)).toMatchObject({ statusUpdate: ids })
   })
 
-  test('our credential is taken out of what it says, and out of its refusals', async () => {
+  test('K-25 our credential is taken out of what it says, and out of its refusals', async () => {
     respond = (call, response) =>
       begin(response).end(
         frame(call, aTask('COMPLETED', { metadata: { echo: 'Bearer very-secret-value', bare: 'very-secret-value' } })),
@@ -209,7 +224,7 @@ describe('what an agent may say', () => {
     expect((await send()).verdict).toMatchObject({ reason: 'no: [redacted]' })
   })
 
-  test('NUL, lone surrogates and endless numbers become what a database can keep', async () => {
+  test('K-14 NUL, lone surrogates and endless numbers become what a database can keep', async () => {
     respond = (call, response) =>
       begin(response).end(
         `data: {"jsonrpc":"2.0","id":"${call.id}","result":{"task":{"id":"t1","status":{"state":"TASK_STATE_COMPLETED"},"metadata":{"a\\u0000":"b\\u0000c","d":"\\ud800","e":1e999}}}}\n\n`,

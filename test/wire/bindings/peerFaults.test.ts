@@ -29,7 +29,7 @@ async function send(text: string, more: Parameters<typeof aSend>[1] = {}) {
   return { verdict, request, said: heard.log.entries.map(glance), events: heard.log.entries }
 }
 
-describe('what may go wrong', () => {
+describe('what may go wrong (K-01 K-02 K-12 K-13)', () => {
   test.each([
     ['status:503', { code: 'BUSY', retry: true }],
     ['status:503:7', { code: 'BUSY', retry: true, retryAfterMs: 7_000 }],

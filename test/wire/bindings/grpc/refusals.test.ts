@@ -179,7 +179,7 @@ describe('messages that are too much, or none', () => {
       expect(told(await asked('GetTask', bytes))).toEqual(['INVALID_ARGUMENT', 'INVALID_PARAMS'])
   })
 
-  test.each([30, 49, 60, 2_000])('%i lists in each other', async (depth) => {
+  test.each([30, 49, 60, 2_000])('L-02 %i lists in each other', async (depth) => {
     const answer = await asked('SendMessage', nested(depth))
     expect(told(answer)).toEqual(['INVALID_ARGUMENT', 'INVALID_PARAMS'])
     expect(violationsOf(answer)[0]?.[1]).toContain('DATA_DEPTH')
@@ -304,7 +304,7 @@ describe('the service of 0.3 is held to the same', () => {
   })
 })
 
-describe('deadlines and leaving', () => {
+describe('deadlines and leaving (L-07 L-08)', () => {
   test('a deadline that has passed is told, and the task goes on', async () => {
     const said = message('delay')
     const answer = await asked('SendMessage', sendBytes({ tenant: 'echo', message: said }), { deadlineMs: 400 })

@@ -1,0 +1,51 @@
+/**
+ * The table of bad inputs on one running gateway, over every binding of both versions: exactly the documented answer, in
+ * time, no secret in it, nothing stored, and the process lives. Rows that need time, tight limits or a hostile agent stand
+ * where those are, and the register says where.
+ */
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { fuzzSuite } from './fuzz.ts'
+import { hygieneSuite } from './hygiene.ts'
+import { aTally, playRow } from './play.ts'
+import { IDS, ROWS, SECTIONS } from './register.ts'
+import { aHostileWorld, type HostileWorld } from './world.ts'
+
+const tally = aTally()
+let world: HostileWorld
+beforeAll(async () => {
+  world = await aHostileWorld()
+})
+afterAll(async () => {
+  if (!world) return
+  const lag = await world.lagP99Ms()
+  await world.stop()
+  const rows = [...tally.played].sort(([a], [b]) => a.localeCompare(b))
+  const lines = rows.map(([key, count]) => `${key}: ${count}`).join(', ')
+  console.info(
+    `bad inputs: ${tally.requests} requests by hand (${lines}); slowest ${tally.slowest.row} ${Math.round(tally.slowest.ms)} ms; loop lag p99 ${Math.round(lag)} ms`,
+  )
+})
+
+describe('the register', () => {
+  test('has every row of the table, once', () => {
+    expect(ROWS.map(({ id }) => id)).toEqual(IDS)
+    expect(IDS).toHaveLength(273)
+  })
+
+  test.each(ROWS.map((row) => [row.id, row] as const))('%s is played, or says where or why not', (id, row) => {
+    const played = (row.cases?.length ?? 0) > 0 || row.scene !== undefined
+    expect(played || (row.at?.length ?? 0) > 0 || row.pending !== undefined).toBe(true)
+    for (const file of row.at ?? []) expect(readFileSync(`test/${file}`, 'utf8'), `${file} names ${id}`).toContain(id)
+  })
+})
+
+describe.each(Object.entries(SECTIONS))('%s', (_section, rows) => {
+  const played = rows.filter(({ cases, scene }) => cases !== undefined || scene !== undefined)
+  test.each(played.map((row) => [row.id, row.what, row] as const))('%s %s', async (_id, _what, row) => {
+    await playRow(row, world, tally)
+  })
+})
+
+describe('headers, hosts and methods', () => hygieneSuite(() => world))
+describe('fuzz, a little', () => fuzzSuite(() => world, { runs: 15, seed: Date.now() % 1_000_000 }))
