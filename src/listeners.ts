@@ -1,7 +1,6 @@
 /** The listeners: what bounds that for HTTP, the sockets on it, and that for gRPC. */
 import { readFileSync } from 'node:fs'
-import { createServer, type IncomingMessage, type RequestListener, type Server, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { createSecureContext } from 'node:tls'
 import type { Parties, Queue } from './assembly.ts'
@@ -59,28 +58,34 @@ export const buildSockets = (ground: Ground, { agents, authenticate }: Parties, 
   })
 
 /** Begins to answer. */
-export function serve(server: Server, how: { answer: RequestListener; sockets: InboxSockets }): void {
-  server.on('request', how.answer)
-  server.on('upgrade', (request, socket, head) => upgrade(request, socket, head, how))
+export function serve(server: Server, { answer, sockets }: { answer: RequestListener; sockets: InboxSockets }): void {
+  server.on('request', answer)
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const hasBody = 'content-length' in request.headers || 'transfer-encoding' in request.headers
+    if (request.headers.upgrade?.toLowerCase() === 'websocket' && !hasBody)
+      return sockets.upgrade(request, socket, head)
+    // Who offers another protocol (as HTTP/1 clients that know HTTP/2 do, with a body too) is answered in this one: its
+    // request is read once more, without the offer.
+    socket.unshift(Buffer.concat([headWithoutOffer(request), head]))
+    server.emit('connection', socket)
+  })
 }
 
-/** Who offers another protocol (as HTTP/1 clients that know HTTP/2 do) is answered in this one, as if it had not. */
-function upgrade(
-  request: IncomingMessage,
-  socket: Duplex,
-  head: Buffer,
-  { sockets, answer }: { sockets: InboxSockets; answer: RequestListener },
-): void {
-  const hasBody = request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined
-  if (request.headers.upgrade?.toLowerCase() === 'websocket' || hasBody) {
-    sockets.upgrade(request, socket, head)
-    return
+const OFFERS = new Set(['upgrade', 'http2-settings'])
+
+/** The request's head as it came, but for what offers another protocol. */
+function headWithoutOffer({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
+  const lines = [`${method} ${url} HTTP/${httpVersion}`]
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const [name, value] = [rawHeaders[at] as string, rawHeaders[at + 1] as string]
+    if (OFFERS.has(name.toLowerCase())) continue
+    if (name.toLowerCase() !== 'connection') lines.push(`${name}: ${value}`)
+    else {
+      const tokens = value.split(',').filter((token) => !OFFERS.has(token.trim().toLowerCase()))
+      if (tokens.length > 0) lines.push(`${name}: ${tokens.join(',')}`)
+    }
   }
-  const response = new ServerResponse(request)
-  response.assignSocket(socket as Socket)
-  response.shouldKeepAlive = false
-  response.on('finish', () => socket.end())
-  answer(request, response as never)
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
 }
 
 /** Node drops what is beyond its count without a word, and so the one header that another reader would go by. */

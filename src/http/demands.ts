@@ -75,6 +75,7 @@ export const DEMANDS: Readonly<Record<string, Demand>> = {
   'GET /v1/inbox': 'own',
   'POST /v1/inbox/lease': 'own',
   'GET /v1/inbox/events': 'own',
+  'POST /v1/inbox/read': 'own',
   'POST /v1/leases/:lease/renew': 'own',
   'POST /v1/leases/:lease/update': 'own',
   'POST /v1/leases/:lease/complete': 'own',

@@ -18,6 +18,7 @@ import type { HostRefusal } from './hosts.ts'
 import { collectorFor } from './inbox.ts'
 import { createSocket, type InboxSocket } from './inboxSocket.ts'
 import { PROBLEM_TYPE, type Problem, problem, problemOf, problemText, traceIdOf } from './problem.ts'
+import { SAFE_HEADERS } from './safeHeaders.ts'
 
 export interface SocketTools {
   readonly authenticate: Authenticate
@@ -110,6 +111,7 @@ function refusalOf(request: IncomingMessage, { checkHost }: SocketTools): Proble
 function refuse(raw: Duplex, refused: Problem): void {
   const body = problemText(refused)
   const headers = {
+    ...SAFE_HEADERS,
     ...refused.headers,
     'Content-Type': PROBLEM_TYPE,
     'Content-Length': String(Buffer.byteLength(body)),

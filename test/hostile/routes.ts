@@ -82,6 +82,7 @@ export const ROUTES: Readonly<Record<string, Who | typeof ANYONE>> = {
   'GET /v1/inbox': COLLECTS,
   'POST /v1/inbox/lease': COLLECTS,
   'GET /v1/inbox/events': COLLECTS,
+  'POST /v1/inbox/read': COLLECTS,
   'POST /v1/leases/:lease/renew': COLLECTS,
   'POST /v1/leases/:lease/update': COLLECTS,
   'POST /v1/leases/:lease/complete': COLLECTS,

@@ -74,8 +74,7 @@ const early: readonly Row[] = [
       kind: 'raw',
       what: to,
       status: 200,
-      bytes: ({ request }) =>
-        request({ more: `Upgrade: ${to}\r\n` }).replace('Connection: close', 'Connection: Upgrade, close'),
+      bytes: ({ request }) => XX,
     })),
   },
 ]
