@@ -177,7 +177,7 @@ export function mailboxSocketSuite(driver: string, openDatabase: OpenDatabase) {
       expect(await refusal(token, '/v1/inbox')).toBe(404)
       const socket = connect(world().gateway.port, '127.0.0.1')
       socket.write(
-        `GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:${world().gateway.port}\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n`,
+        `GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:${world().gateway.port}\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n`,
       )
       let text = ''
       for await (const chunk of socket) text += chunk

@@ -74,7 +74,11 @@ const early: readonly Row[] = [
       kind: 'raw',
       what: to,
       status: 200,
-      bytes: ({ request }) => XX,
+      bytes: ({ request }) =>
+        request({ more: `Upgrade: ${to}\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n` }).replace(
+          'Connection: close',
+          'Connection: Upgrade, HTTP2-Settings, close',
+        ),
     })),
   },
 ]
