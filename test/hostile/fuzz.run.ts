@@ -1,6 +1,7 @@
-/** The long run of the fuzz: `npm run fuzz -- --runs N --seed S`. */
+/** The golden headers, and the long run of the fuzz: `npm run fuzz -- --runs N --seed S`. */
 import { afterAll, beforeAll } from 'vitest'
 import { fuzzSuite } from './fuzz.ts'
+import { hygieneSuite } from './hygiene.ts'
 import { aHostileWorld, type HostileWorld } from './world.ts'
 
 const { FUZZ_RUNS = '500', FUZZ_SEED = '1' } = process.env
@@ -14,4 +15,5 @@ afterAll(async () => {
   await world.stop()
 })
 
+hygieneSuite(() => world)
 fuzzSuite(() => world, { runs: Number(FUZZ_RUNS), seed: Number(FUZZ_SEED) })

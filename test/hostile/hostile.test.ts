@@ -5,8 +5,6 @@
  */
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { fuzzSuite } from './fuzz.ts'
-import { hygieneSuite } from './hygiene.ts'
 import { aTally, playRow } from './play.ts'
 import { IDS, ROWS, SECTIONS } from './register.ts'
 import { aHostileWorld, type HostileWorld } from './world.ts'
@@ -46,6 +44,3 @@ describe.each(Object.entries(SECTIONS))('%s', (_section, rows) => {
     await playRow(row, world, tally)
   })
 })
-
-describe('headers, hosts and methods', () => hygieneSuite(() => world))
-describe('fuzz, a little', () => fuzzSuite(() => world, { runs: 15, seed: Date.now() % 1_000_000 }))
