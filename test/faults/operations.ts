@@ -124,7 +124,7 @@ async function pushConfig(place: Place): Promise<void> {
       { op: 'push delete', taskId: hook.taskId },
       { agent: sent.agent, name: 'DeleteTaskPushNotificationConfig', params },
     )
-    if (answer.type === 'ok') hook.deletedAt = Date.now()
+    if (answer.type === 'ok') hook.deletedAt = performance.now()
     return
   }
   const known = someTask(place)

@@ -65,12 +65,16 @@ describe('planted bugs', () => {
         const profile = {
           only: [
             'F01 kill -9 a replica',
-            'F03 a replica is paused for longer than a lease',
-            'F20 the database is killed and restarted',
+            'F21 every connection to the database is cut',
+            'F31 the listening connections are cut',
           ],
+          everyMs: 3_000,
+          faultsAtOnce: 1,
         }
         const report = await runWith('none', { edits: [], profile }, seed)
-        process.stderr.write(`${report.violations === 0 ? 'clean  none planted' : pageOf(report)}\n`)
+        process.stderr.write(
+          `${report.violations === 0 ? `clean  none planted, ${report.messages} messages` : pageOf(report)}\n`,
+        )
         expect(report.violations, pageOf(report)).toBe(0)
       },
       LONGEST_MS,

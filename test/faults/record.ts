@@ -59,7 +59,7 @@ export interface Hook {
   readonly configId: string
   readonly inline: boolean
   deleteAsked: boolean
-  /** By the wall clock, because webhooks are stamped by one. */
+  /** When the delete was acknowledged, by the monotonic clock. */
   deletedAt?: number
 }
 

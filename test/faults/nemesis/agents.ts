@@ -105,7 +105,7 @@ export const AGENT_FAULTS: Readonly<Record<string, FaultClass>> = {
   'F70 the webhook receiver hangs up': answering('cut', 1_000),
   'F70 the webhook receiver drips': answering('drip', 1_500),
   'F70 the webhook receiver takes its time': toReceiver(async ({ scene, dice }) => {
-    scene.receiver.always({ status: 200, delayMs: 1_500 })
+    scene.receiver.always({ status: 200, delayMs: 2_500 })
     await nap(3_000 + dice.below(3_000))
     scene.receiver.always(200)
   }),
