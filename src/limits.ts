@@ -161,7 +161,7 @@ export const LIMITS = {
   socketGraceSeconds: 9,
 
   // Channels
-  /** One post is one statement: a thousand recipients are measured in test/bench/RESULTS.md. */
+  /** One post is one statement: with a thousand recipients of 1 KB each 23 ms on PostgreSQL, 128 ms embedded. */
   channelMembersMax: 1_000,
   channelsPerTenantMax: 10_000,
   /** What one post makes of its content, over all recipients. */
