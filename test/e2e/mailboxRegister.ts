@@ -67,6 +67,13 @@ export const MAILBOX_REGISTER: Readonly<Record<number, Shown>> = {
     ],
   },
   14: { what: 'looking changes nothing', by: [['e2e/mailboxReadingSuite.ts', 'a thousand times changes nothing']] },
+  15: {
+    what: 'a channel with a hundred members, thirty away and five leaving: each one’s state is exact, a quorum of three ends at three',
+    by: [
+      ['e2e/channelsSuite.ts', 'with 100 members, 30 of them away and 5 leaving'],
+      ['store/fanOut.test.ts', 'of answer, cancel and deadline on one parent exactly one is the end'],
+    ],
+  },
   16: {
     what: 'a full mailbox refuses, loses nothing, and accepts again when it drains',
     by: [['e2e/mailboxConsentSuite.ts', 'one sender has its own share']],
