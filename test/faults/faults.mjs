@@ -7,7 +7,7 @@
  * Histories and reports are in test/faults/out/. Ends with 1 if a checker found a violation; the line with the seed runs it again.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
@@ -45,6 +45,8 @@ function run(file, env) {
 
 function runSeed(seed) {
   const folder = join(out, `${profile}-${seed}`)
+  // What a run before left there must not be taken for its own.
+  rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   const file = { outage: 'outage', resume: 'resume' }[profile] ?? 'faults'
   const good = run(file, { FAULTS_PROFILE: profile, FAULTS_SEED: String(seed), FAULTS_OUT: folder })
@@ -60,6 +62,18 @@ function releaseSoFar(first, legs) {
   return known && known.done.length < known.legs ? known : { first, legs, done: [] }
 }
 
+/** One line at the end of RESULTS.md, where the table of releases is. */
+function summarise(seed) {
+  const path = join(out, `${profile}-${seed}`, 'report.json')
+  if (!existsSync(path)) return
+  const { tasks, faultCount, faults, lost, duplicated, violations, recoveryP95Ms } = JSON.parse(
+    readFileSync(path, 'utf8'),
+  )
+  const day = new Date().toISOString().slice(0, 10)
+  const cells = [day, seed, tasks, `${faultCount} of ${Object.keys(faults).length}`, lost, duplicated, violations]
+  appendFileSync(join(import.meta.dirname, 'RESULTS.md'), `| ${cells.join(' | ')} | ${recoveryP95Ms} ms |\n`)
+}
+
 function release() {
   mkdirSync(out, { recursive: true })
   const state = releaseSoFar(Number(values.seed), Number(values.runs ?? 32))
@@ -68,6 +82,7 @@ function release() {
     process.stderr.write(`\nleg ${state.done.length + 1} of ${state.legs}, seed ${seed}\n`)
     state.done.push({ seed, good: runSeed(seed) })
     writeFileSync(STATE, JSON.stringify(state))
+    summarise(seed)
   }
   return state.done.filter(({ good }) => !good).map(({ seed }) => seed)
 }
