@@ -70,7 +70,7 @@ export const COLLECTS: readonly Scenario[] = [
     counts: ['deliveries.reap'],
     async run(act) {
       const task = await act.send(box, 'hello')
-      const silent = await act.lease({ worker: 'silent', reclaim: false })
+      const silent = await act.lease({ worker: 'silent' })
       await act.sql`update deliveries set leased_until = now() where task_id = ${task.id} and state = 1`
       const second = await act.until('another lease', async () => {
         const offer = await act.lease({ worker: 'w2' })
