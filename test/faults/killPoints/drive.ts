@@ -155,7 +155,7 @@ const environment = (home: string, port: number, databaseUrl: string | undefined
   WAYPOST_EGRESS_ALLOW: '127.0.0.0/8',
   WAYPOST_BLOCK_SECONDS: '5',
   WAYPOST_LOG: 'json',
-  WAYPOST_LOG_LEVEL: 'warn',
+  WAYPOST_LOG_LEVEL: 'info',
   ...(databaseUrl && { DATABASE_URL: databaseUrl }),
 })
 

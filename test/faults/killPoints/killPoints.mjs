@@ -1,5 +1,5 @@
 /**
- * `npm run kill-points -- [--scenario TEXT] [--seed N] [--k K] [--resume] [--lanes N]
+ * `npm run kill-points -- [--scenario REGEXP] [--seed N] [--k K] [--resume] [--lanes N]
  * [--action kill|throw|dropReply]`: plays every scenario with the process killed at each of its failpoints in turn (or with that
  * step failing, or its reply not sent), and prints the report. `--k` plays one hit only; `--resume` goes on where a run
  * of the same seed was broken off. Ends with 1 if a checker found a violation.

@@ -71,7 +71,7 @@ export function createVictims(spares: number): Victims {
       return {
         url,
         pid: mine.child.pid ?? 0,
-        ready: answers(url, () => over),
+        ready: answers(url, mine, () => over),
         ended: mine.ended,
         running: () => !over,
         output: () => mine.output,
@@ -92,7 +92,8 @@ export function createVictims(spares: number): Victims {
   }
 }
 
-async function answers(url: string, over: () => boolean): Promise<boolean> {
+/** It answers, and says that it is ready: only then do hits count. */
+async function answers(url: string, spare: Spare, over: () => boolean): Promise<boolean> {
   for (;;) {
     if (over()) return false
     const ok = await fetch(`${url}/readyz`).then(
@@ -102,7 +103,7 @@ async function answers(url: string, over: () => boolean): Promise<boolean> {
       },
       () => false,
     )
-    if (ok) return true
+    if (ok && spare.output.includes('"ready"')) return true
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }
