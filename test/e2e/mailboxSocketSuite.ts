@@ -60,7 +60,7 @@ export function mailboxSocketSuite(driver: string, openDatabase: OpenDatabase) {
 
     test('hands out as much as there is credit for, and settles on the same socket', async () => {
       const { agent, client, send } = await anAgent()
-      const sent = await Promise.all(['a', 'b', 'c'].map((text) => send(text)))
+      const sent = [await send('a'), await send('b'), await send('c')]
       const socket = await socketOf(agent)
       expect(await socket.ask({ type: 'credit', n: 2 })).toMatchObject({ type: 'answer' })
       const held = [await socket.lease(), await socket.lease()]
