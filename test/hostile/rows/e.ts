@@ -90,17 +90,17 @@ const ids: readonly Row[] = [
   },
   {
     id: 'E-07',
-    what: 'another caller’s context is a new one in one’s own name',
-    scene: async ({ say, fixtures: { foreignContext } }) => {
-      for (const surface of SURFACES) {
-        const { text, code } = await say(surface, 'SendMessage', send({ contextId: foreignContext }))
-        expect(code, text).toBeUndefined()
-        const { result } = await say('JSON-RPC 1.0', 'GetTask', { id: taskIn(text) })
-        expect(result).toMatchObject({ contextId: foreignContext })
-      }
-      const { result } = await say('JSON-RPC 1.0', 'ListTasks', { contextId: foreignContext }, { key: 'other' })
-      expect((result as { totalSize: number }).totalSize).toBe(1)
-    },
+    what: 'a context of others is not there; one that is written by hand is each caller’s own',
+    cases: [
+      refused(
+        'of others',
+        'SendMessage',
+        ({ foreignContext }) => send({ contextId: foreignContext }),
+        'TASK_NOT_FOUND',
+      ),
+    ],
+    differs:
+      'a context is its participants’: one with a UUID that is others’ is refused as not there, where the table makes it a new one',
   },
   {
     id: 'E-08',
