@@ -1,14 +1,9 @@
-/** Builds the parts and introduces them to each other. With `main.ts`, which starts and stops them, the only file that knows them all. What they stand on is laid in `ground.ts`. */
 import { hostname } from 'node:os'
 import { grpcAddress } from './config.ts'
 import { createContacts } from './gateway/agents/contacts.ts'
 import { createPresentCard, createPresentExtended, waysIn } from './gateway/agents/present.ts'
 import { type Agents, createAgents } from './gateway/agents/registry.ts'
 import { createApiKeys, newAgentKey } from './gateway/callers/apiKeys.ts'
-import { createAuthenticate, TOKENS } from './gateway/callers/authenticate.ts'
-import type { Quotas } from './gateway/callers/quotas.ts'
-import { createTokenVerifier } from './gateway/callers/tokens.ts'
-import { createUsage } from './gateway/callers/usage.ts'
 import { cardsOf, withChannels } from './gateway/channels/addressable.ts'
 import { createLookAtBox } from './gateway/deliveries/boxes.ts'
 import { createDepths } from './gateway/deliveries/depth.ts'
@@ -30,8 +25,8 @@ import { createHub } from './gateway/tasks/hub.ts'
 import type { OpenTools } from './gateway/tasks/open.ts'
 import { createRecord } from './gateway/tasks/record.ts'
 import type { Ground } from './ground.ts'
-import { RESOURCE_METADATA } from './http/wellKnown.ts'
-import { issuersIn, quotasIn, resourceMetadata, waysBy } from './issuers.ts'
+import { buildGuards, consentIn, type Room } from './guards.ts'
+import { issuersIn, waysBy } from './issuers.ts'
 import type { Limits } from './limits.ts'
 import { buildMcpAgents } from './mcpAgents.ts'
 import { createEgress } from './platform/egress.ts'
@@ -45,6 +40,7 @@ import { createFetchCard } from './wire/bindings/card.ts'
 import { createPeer } from './wire/bindings/peer.ts'
 import { createPostWake } from './wire/bindings/wake.ts'
 import { createPrepareWebhook } from './wire/bindings/webhook.ts'
+import { createChallengeWebhook } from './wire/bindings/webhookChallenge.ts'
 import { ALL_VERSIONS } from './wire/versions/table.ts'
 
 const LOOPBACK = ['127.0.0.0/8', '::1/128']
@@ -71,16 +67,25 @@ export async function buildOutward(ground: Ground) {
   const prepareWebhook = createPrepareWebhook({ ...tools, sign: signer, userAgent: USER_AGENT })
   const postWake = createPostWake({ ...tools, sign: signer, userAgent: USER_AGENT })
   const mcp = buildMcpAgents(ground, { egress, fetchCard, peer })
-  return { egress, mcp, postWake, fetchCard: mcp.fetchCard, peer: mcp.peer, signer, signingKeys, prepareWebhook }
+  const challengeWebhook = createChallengeWebhook(tools)
+  return {
+    egress,
+    mcp,
+    postWake,
+    challengeWebhook,
+    fetchCard: mcp.fetchCard,
+    peer: mcp.peer,
+    signer,
+    signingKeys,
+    prepareWebhook,
+  }
 }
 
 export type Outward = Awaited<ReturnType<typeof buildOutward>>
 
 /** Agents, and who may call them. */
-export function buildParties(
-  { db, clock, signals, limits, secrets, seal, config, url }: Ground,
-  { egress, fetchCard, signer }: Outward,
-) {
+export function buildParties(ground: Ground, { egress, fetchCard, signer }: Outward) {
+  const { db, clock, signals, limits, seal, config, url } = ground
   const signatures = trustIn(config)
   const issuers = issuersIn(config)
   const registered = createAgents({
@@ -109,29 +114,10 @@ export function buildParties(
   }
   const presentCard = cardsOf(createPresentCard(presenting), db)
   const presentExtended = createPresentExtended(presenting)
-  const tokens = issuers.length > 0 ? createTokenVerifier({ egress, clock, issuers }) : undefined
-  const authenticate = createAuthenticate({
-    db,
-    clock,
-    signals,
-    ...(tokens && { tokens, challenge: () => `resource_metadata="${url()}${RESOURCE_METADATA}"` }),
-    adminKey: secrets.adminKey,
-    auth: config.auth,
-    async openTenant(name) {
-      const agent = await agents.findOpen(name)
-      return agent?.policy.access === 'anonymous' ? agent.tenant : undefined
-    },
-    limits,
-  })
-  const keys = createApiKeys({ db, onRevoked: authenticate.forget })
-  const refreshIssuers = async () => {
-    const answers = (await tokens?.refresh()) ?? []
-    authenticate.forget(TOKENS)
-    return answers
-  }
-  const metadataOf = (resource: string) => resourceMetadata(issuers, resource)
+  const guards = buildGuards(ground, egress, { issuers, findOpen: agents.findOpen })
+  const keys = createApiKeys({ db, onRevoked: guards.authenticate.forget })
   const contacts = createContacts({ db, clock })
-  return { agents, contacts, presentCard, presentExtended, authenticate, keys, refreshIssuers, metadataOf }
+  return { agents, contacts, presentCard, presentExtended, keys, ...guards }
 }
 export type Parties = ReturnType<typeof buildParties>
 
@@ -192,6 +178,7 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents, con
     agents,
     peer: outward.peer,
     prepareWebhook: outward.prepareWebhook,
+    consent: consentIn(ground, outward),
     seal,
     record,
     signals,
@@ -241,13 +228,12 @@ export type Queue = Awaited<ReturnType<typeof buildQueue>>
 export function buildOperations(
   ground: Ground,
   { peer, mcp }: Outward,
-  { agents, contacts, presentCard, presentExtended }: Parties,
+  { agents, contacts, presentCard, presentExtended, noteDenial }: Parties,
   queue: Queue,
-  { opening, others, quotas }: { opening: OpenTools; others: Others; quotas: Quotas },
+  { opening, others, room }: { opening: OpenTools; others: Others; room: Room },
 ) {
-  const { db, clock, signals, secrets, config, limits, draining, loopTools } = ground
+  const { clock, signals, secrets, config, limits, draining } = ground
   const { forwarder, hub, depths, record } = queue
-  const tenantQuotas = quotasIn(config)
   return createExecute({
     ...opening,
     others,
@@ -271,8 +257,8 @@ export function buildOperations(
     pushConfigsMax: limits.pushConfigsPerTaskMax,
     queuePerAgentMax: limits.queuePerAgentMax,
     cancelGraceMs: limits.cancelGraceMs,
-    quotas,
-    usage: createUsage({ db, clock, quotas: tenantQuotas, onError: (error) => loopTools.onError('usage', error) }),
+    ...room,
+    noteDenial,
     draining: draining.signal,
   })
 }

@@ -8,7 +8,12 @@ import { derivedKey } from './secrets.ts'
 import { VERSION } from './version.ts'
 
 /** MCP hosts become clients and agents of this gateway. */
-export function buildMcp(ground: Ground, { agents, authenticate }: Parties, queue: Queue, execute: Execute): McpFace {
+export function buildMcp(
+  ground: Ground,
+  { agents, authenticate, noteDenial }: Parties,
+  queue: Queue,
+  execute: Execute,
+): McpFace {
   const { db, clock, signals, limits, url, secrets, draining } = ground
   // What an MCP server offers is its card: looked at anew when it says so, and only then.
   signals.on('agent.toolsChanged', async ({ tenant, agent: name }) => {
@@ -17,7 +22,7 @@ export function buildMcp(ground: Ground, { agents, authenticate }: Parties, queu
   })
   return mcpRoutes({
     ...{ db, clock, signals, limits, agents, execute },
-    access: createAccess(authenticate),
+    access: createAccess(authenticate, noteDenial),
     mailbox: queue.mailbox,
     follow: queue.hub.follow,
     publicUrl: url,

@@ -40,6 +40,10 @@ export type Authenticate = (credentials: Credentials) => Promise<Caller>
 export interface Credentials {
   readonly authorization?: string
   readonly apiKey?: string
+  /** Names in the peer's certificate, which a CA of ours has signed. */
+  readonly certificate?: readonly string[]
+  /** What the header `x-forwarded-client-cert` says: worth something only from a proxy that is known. */
+  readonly forwardedCertificate?: string
   /** The peer's address, for the brute-force limit. */
   readonly remote: string
   /** The agent addressed, if any: an agent with `access: anonymous` takes callers without credentials. */

@@ -64,6 +64,42 @@ export const SETTINGS = {
   host: setting('HOST', 'host', z.string().min(1).default('127.0.0.1'), 'address to listen on'),
   port: setting('PORT', 'port', port(4280), 'HTTP port; 0: any free one'),
   grpcPort: setting('GRPC_PORT', 'grpc-port', port(4281), 'gRPC port; 0: off'),
+  tlsCert: setting(
+    'WAYPOST_TLS_CERT',
+    'tls-cert',
+    z.string().min(1).optional(),
+    'PEM file with the certificate chain of the HTTP port; with WAYPOST_TLS_KEY. A changed file is read again by itself (default: HTTP in the clear)',
+  ),
+  tlsKey: setting(
+    'WAYPOST_TLS_KEY',
+    'tls-key',
+    z.string().min(1).optional(),
+    'PEM file with the private key for WAYPOST_TLS_CERT',
+  ),
+  tlsClientCa: setting(
+    'WAYPOST_TLS_CLIENT_CA',
+    'tls-client-ca',
+    z.string().min(1).optional(),
+    'PEM file with the authorities whose client certificates count, on the HTTP port and on the gRPC port if it has TLS',
+  ),
+  tlsClients: setting(
+    'WAYPOST_TLS_CLIENTS',
+    'tls-clients',
+    z.enum(['optional', 'required']).default('optional'),
+    'with WAYPOST_TLS_CLIENT_CA: whether one without such a certificate may connect at all',
+  ),
+  clientIdentities: setting(
+    'WAYPOST_CLIENT_IDENTITIES',
+    'client-identities',
+    z.string().min(1).optional(),
+    'who is known by a client certificate: a JSON document by the name in it (SAN URI or DNS) with tenant, caller, permits, or the path of a file that holds it',
+  ),
+  trustedProxies: setting(
+    'WAYPOST_TRUSTED_PROXIES',
+    'trusted-proxies',
+    list.optional(),
+    'networks (CIDR, comma-separated) of proxies whose X-Forwarded-Client-Cert is believed; nobody else’s is',
+  ),
   grpcTlsCert: setting(
     'GRPC_TLS_CERT',
     'grpc-tls-cert',
@@ -131,6 +167,13 @@ export const SETTINGS = {
       .regex(/^[A-Za-z0-9+/_-]{43}=?$/, { error: '32 bytes as base64' })
       .optional(),
     'encrypts stored credentials; made at the first start; must be given with DATABASE_URL',
+    true,
+  ),
+  masterKeyOthers: setting(
+    'WAYPOST_MASTER_KEY_OTHERS',
+    'master-key-others',
+    list.optional(),
+    'further master keys, comma-separated: what is sealed under them opens too, while the key is rotated',
     true,
   ),
   rootAgent: setting(
@@ -204,6 +247,34 @@ export const SETTINGS = {
     'tenant-quotas',
     z.string().min(1).optional(),
     'what tenants may have here: a JSON document by tenant (* for the rest) with sendRate, streams, waiting, bytes, webhooks, or the path of a file that holds it',
+  ),
+  webhookProof: setting(
+    'WAYPOST_WEBHOOK_PROOF',
+    'webhook-proof',
+    z.enum(['required', 'optional', 'off']).default('optional'),
+    'whether receivers of webhooks must agree first: required, optional (those of tenants other than the default one), or off',
+  ),
+  webhookDomains: setting(
+    'WAYPOST_WEBHOOK_DOMAINS',
+    'webhook-domains',
+    list.optional(),
+    'domains, comma-separated, that agree to have webhooks without being asked, with all below them',
+  ),
+  webhookHostRate: rateSetting(
+    'WAYPOST_WEBHOOK_HOST_RATE',
+    'webhook-host-rate',
+    'off',
+    'webhooks a second that one replica sends to one host, for all tenants together, and how many at once (50/100 where strangers register them)',
+  ),
+  readerUrl: setting(
+    'WAYPOST_READER_URL',
+    'reader-url',
+    z
+      .string()
+      .regex(/^postgres(ql)?:\/\//, { error: 'a postgres:// URL' })
+      .optional(),
+    'the same database as a role that owns nothing: what callers read goes through it, and row level security shows each tenant its own rows only; see SECURITY.md',
+    true,
   ),
   egressAllow: setting(
     'WAYPOST_EGRESS_ALLOW',
@@ -368,6 +439,18 @@ function contradictions(config: Settings): ConfigProblem[] {
       problem: 'must be given too: a certificate and its key belong together',
     })
   }
+  if ((config.tlsCert === undefined) !== (config.tlsKey === undefined)) {
+    problems.push({
+      setting: config.tlsCert === undefined ? 'WAYPOST_TLS_CERT' : 'WAYPOST_TLS_KEY',
+      problem: 'must be given too: a certificate and its key belong together',
+    })
+  }
+  if (config.tlsClientCa && !config.tlsCert && !config.grpcTlsCert) {
+    problems.push({ setting: 'WAYPOST_TLS_CLIENT_CA', problem: 'is of no use without TLS: WAYPOST_TLS_CERT' })
+  }
+  if (config.readerUrl && !config.databaseUrl) {
+    problems.push({ setting: 'WAYPOST_READER_URL', problem: 'is for Postgres: DATABASE_URL must be given too' })
+  }
   if (config.databaseUrl && !config.masterKey) {
     problems.push({
       setting: 'WAYPOST_MASTER_KEY',
@@ -379,7 +462,7 @@ function contradictions(config: Settings): ConfigProblem[] {
 
 /** Where clients reach this gateway, without a trailing slash. `port` is the one that was really bound. */
 export const publicUrl = (config: Settings, port: number): string =>
-  (config.publicUrl ?? `http://localhost:${port}`).replace(/\/+$/, '')
+  (config.publicUrl ?? `${config.tlsCert ? 'https' : 'http'}://localhost:${port}`).replace(/\/+$/, '')
 
 /** Where clients reach the gRPC port, as cards say it, perhaps with `{agent}` in it; undefined: it is off. */
 export const grpcAddress = (config: Settings, publicUrl: string): string | undefined =>

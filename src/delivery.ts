@@ -93,6 +93,8 @@ export type RefusalCode =
   | 'CARD_SIGNATURE'
   /** What came back is not A2A. */
   | 'INVALID_AGENT_RESPONSE'
+  /** The receiver has not agreed to have this tenant's webhooks. */
+  | 'UNPROVED'
   /** 410: the receiver is gone for good. */
   | 'GONE'
   /** Any other answer that is not a success. */

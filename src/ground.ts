@@ -1,6 +1,6 @@
 /** What every part of a running gateway stands on: settings, bounds, clock, secrets, the store. */
 import { setMaxListeners } from 'node:events'
-import { type Config, publicUrl } from './config.ts'
+import { type Config, ConfigError, publicUrl } from './config.ts'
 import type { HappeningSignals, Happenings } from './happenings.ts'
 import { LIMITS, type Limits } from './limits.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
@@ -13,6 +13,7 @@ import { readSecrets, type Secrets } from './secrets.ts'
 import type { Db } from './store/db.ts'
 import { openEmbedded } from './store/drivers/pglite.ts'
 import { openPostgres } from './store/drivers/postgres.ts'
+import { withReaders } from './store/drivers/readers.ts'
 import { withFailpoints } from './store/failing.ts'
 import { migrateUp, onPostgres, readMigrations } from './store/migrate.ts'
 
@@ -23,6 +24,8 @@ export interface Overrides {
   readonly webhooks?: { attemptsMax: number; firstMs: number; longestMs: number }
   readonly egress?: Partial<EgressOptions>
   readonly lanes?: number
+  /** TXT records of a name, in place of the system's resolver. */
+  readonly resolveTxt?: (name: string) => Promise<readonly (readonly string[])[]>
   /** Listens to everything from the first moment on. */
   readonly onSignals?: (signals: HappeningSignals) => void
 }
@@ -49,7 +52,20 @@ export interface Ground {
 async function openStore(config: Config, signals: HappeningSignals): Promise<Db> {
   if (!config.databaseUrl) return openEmbedded({ directory: config.dataDir })
   await onPostgres(config.databaseUrl, (connection) => migrateUp(connection, readMigrations()))
-  return openPostgres({ url: config.databaseUrl, onReplaced: (reason) => signals.emit('store.replaced', { reason }) })
+  const db = openPostgres({
+    url: config.databaseUrl,
+    onReplaced: (reason) => signals.emit('store.replaced', { reason }),
+  })
+  return config.readerUrl ? withReaders(db, { url: config.readerUrl }) : db
+}
+
+/** The first key seals, all of them open. Throws a ConfigError for what is no key. */
+function sealOf(masterKey: string, others: readonly string[] = []): Seal {
+  try {
+    return createSeal(masterKey, ...others)
+  } catch (error) {
+    throw new ConfigError([{ setting: 'WAYPOST_MASTER_KEY_OTHERS', problem: (error as Error).message }])
+  }
 }
 
 export async function layGround(config: Config, overrides: Overrides): Promise<Ground> {
@@ -72,7 +88,7 @@ export async function layGround(config: Config, overrides: Overrides): Promise<G
     clock: systemClock,
     signals,
     secrets,
-    seal: createSeal(secrets.masterKey),
+    seal: sealOf(secrets.masterKey, config.masterKeyOthers),
     db,
     now: () => new Date(systemClock.now().getTime() + db.offsetMs()),
     loopTools: {

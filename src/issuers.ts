@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import type { SecurityRequirement, SecurityScheme } from './a2a/security.ts'
 import { type Config, ConfigError } from './config.ts'
+import { type CertificateTools, parseIdentities, parseProxies } from './gateway/callers/certificates.ts'
 import { type Issuer, parseIssuers, scopesToAsk, tenantOf } from './gateway/callers/issuers.ts'
 import { parseTenantQuotas, quotaOf, type TenantQuotas } from './gateway/callers/usage.ts'
 import type { Ground } from './ground.ts'
@@ -23,6 +24,17 @@ export function roomFor({ config, limits, draining }: Pick<Ground, 'config' | 'l
     limits,
     tenantMax: (tenant) => quotaOf(quotas, tenant)?.streams,
     draining: () => draining.signal.aborted,
+  }
+}
+
+/** Who is known by a client certificate, and whose word on certificates is taken. Throws a ConfigError likewise. */
+export function certificatesIn({ clientIdentities, trustedProxies = [] }: Config): CertificateTools | undefined {
+  if (clientIdentities === undefined) return undefined
+  const identities = read('WAYPOST_CLIENT_IDENTITIES', clientIdentities, parseIdentities)
+  try {
+    return { identities, proxies: parseProxies(trustedProxies) }
+  } catch (error) {
+    throw new ConfigError([{ setting: 'WAYPOST_TRUSTED_PROXIES', problem: (error as Error).message }])
   }
 }
 

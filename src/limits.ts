@@ -39,6 +39,8 @@ export const LIMITS = {
   headerBytesMax: 16 * KiB,
   headersCountMax: 100,
   connectionsMax: 10_000,
+  /** A new certificate is seen within this. */
+  certificateEveryMs: 10_000,
   requestsPerSocketMax: 10_000,
 
   // Waiting and streaming (SR-64)
@@ -211,6 +213,9 @@ export const LIMITS = {
   webhookBackoffLongestMs: 2 * HOUR_MS,
   webhookAgeMaxMs: 24 * HOUR_MS,
   webhookTotalMs: 20_000,
+  /** What a receiver has agreed to holds this long; and how long it has to say so. */
+  webhookProofDays: 30,
+  webhookChallengeMs: 10_000,
   webhookReplyBytesMax: 16 * KiB,
   webhookInflightPerReceiver: 5,
   /** A webhook that was claimed ahead and waited longer looks once more whether its config is still there. */
@@ -278,6 +283,8 @@ export const LIMITS = {
   enrolledAgentsMax: 1_000,
   keysPerTenantMax: 10_000,
 
+  /** Refusals that one process writes down a minute. */
+  denialsNotedPerMinute: 100,
   /** Rows of the audit that one request verifies. */
   auditPageRowsMax: 1_000,
 

@@ -1,16 +1,12 @@
-/** The listeners: what bounds that for HTTP, the sockets on it, and that for gRPC. */
-import { readFileSync } from 'node:fs'
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+/** The listeners: who answers on that for HTTP, the sockets on it, and that for gRPC. */
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { createSecureContext } from 'node:tls'
 import type { Parties, Queue } from './assembly.ts'
-import { type Config, ConfigError } from './config.ts'
 import type { Ground } from './ground.ts'
 import { createHostCheck } from './http/hosts.ts'
 import { createInboxSockets, type InboxSockets } from './http/inboxSockets.ts'
 import { problem, traceIdOf, writeProblem } from './http/problem.ts'
-import { refuseUnparsed } from './http/unparsed.ts'
-import type { Limits } from './limits.ts'
+import { grpcCertificate } from './httpListener.ts'
 import type { GrpcServerTools } from './wire/bindings/grpc/server.ts'
 
 /**
@@ -21,7 +17,7 @@ export async function buildGrpc(ground: Ground, parties: Parties, tools: Pick<Gr
   const { authenticate, presentCard } = parties
   const { config, clock, signals, limits, url, draining } = ground
   const named = /\{agent\}\.([^:]+)/.exec(config.grpcPublicAddress ?? '')?.[1]
-  const tls = certificateOf(config)
+  const tls = grpcCertificate(config)
   const { createGrpcServer } = await import('./wire/bindings/grpc/server.ts')
   return createGrpcServer({
     ...{ ...tools, authenticate, presentCard, signals, clock, limits },
@@ -33,17 +29,6 @@ export async function buildGrpc(ground: Ground, parties: Parties, tools: Pick<Gr
     ...(config.quirks && { quirks: config.quirks }),
     ...(tls && { tls }),
   })
-}
-
-function certificateOf({ grpcTlsCert, grpcTlsKey }: Config): GrpcServerTools['tls'] {
-  if (!grpcTlsCert || !grpcTlsKey) return undefined
-  try {
-    const tls = { cert: readFileSync(grpcTlsCert), key: readFileSync(grpcTlsKey) }
-    createSecureContext(tls)
-    return tls
-  } catch (error) {
-    throw new ConfigError([{ setting: 'GRPC_TLS_CERT, GRPC_TLS_KEY', problem: (error as Error).message }])
-  }
 }
 
 /** Where agents without a server stay connected. */
@@ -91,31 +76,4 @@ function headWithoutOffer({ method, url, httpVersion, rawHeaders }: IncomingMess
 /** Node drops what is beyond its count without a word, and so the one header that another reader would go by. */
 export function refuseHeaders(request: IncomingMessage, response: ServerResponse): void {
   writeProblem(response, problem(431, 'TOO_MANY_HEADERS', 'the request has too many headers', traceIdOf(request)))
-}
-
-/** Who waits to be asked for a body that is too large is refused without it (RFC 9110 §10.1.1). */
-function askForBodies(server: Server, { requestBytesMax }: Limits): void {
-  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    if (Number(request.headers['content-length'] ?? 0) <= requestBytesMax) response.writeContinue()
-    server.emit('request', request, response)
-  })
-}
-
-/** Node's defaults leave a slow body open for more than 100 s and slow headers for 79 s. */
-const timersOf = (limits: Limits) => ({
-  headersTimeout: limits.headersTimeoutMs,
-  requestTimeout: limits.requestTimeoutMs,
-  keepAliveTimeout: limits.keepAliveTimeoutMs,
-  connectionsCheckingInterval: limits.connectionsCheckMs,
-  maxHeaderSize: limits.headerBytesMax,
-})
-
-export function boundedServer(limits: Limits): Server {
-  const server = createServer(timersOf(limits))
-  server.maxConnections = limits.connectionsMax
-  server.maxHeadersCount = limits.headersCountMax
-  server.maxRequestsPerSocket = limits.requestsPerSocketMax
-  server.on('clientError', refuseUnparsed)
-  askForBodies(server, limits)
-  return server
 }

@@ -22,12 +22,12 @@ import { createHostCheck } from './http/hosts.ts'
 import { inboxRoutes } from './http/inbox.ts'
 import { createLog, type Log } from './http/log.ts'
 import { createMetrics, type Metrics } from './http/metrics.ts'
+import { createListener } from './httpListener.ts'
 import { roomFor } from './issuers.ts'
-import { boundedServer, buildGrpc, buildSockets, refuseHeaders, serve } from './listeners.ts'
+import { buildGrpc, buildSockets, refuseHeaders, serve } from './listeners.ts'
 import { buildDoors } from './others.ts'
 import { failpoint } from './platform/failpoints.ts'
 import { listen } from './platform/listen.ts'
-import type { Service } from './platform/service.ts'
 import { type Caller, DEFAULT_TENANT, type Execute } from './ports.ts'
 import { derivedKey } from './secrets.ts'
 import type { Db } from './store/db.ts'
@@ -56,12 +56,23 @@ const PROVISIONER: Caller = { tenant: DEFAULT_TENANT, id: 'operator', kind: 'loc
 /** Builds and starts a gateway. Rejects with an error that has a `code` and a `hint` when it cannot run. */
 export async function startGateway(config: Config, overrides: Overrides = {}): Promise<Gateway> {
   const ground = await layGround(config, overrides)
+  try {
+    return await start(ground)
+  } catch (error) {
+    // Nobody else could open the embedded database as long as this process lives.
+    if (!ground.draining.signal.aborted) await ground.db.close().catch(() => {})
+    throw error
+  }
+}
+
+async function start(ground: Ground): Promise<Gateway> {
+  const { config } = ground
   const outward = await buildOutward(ground)
   const parties = buildParties(ground, outward)
   const queue = await buildQueue(ground, outward, parties)
   const { agents, problems } = await parties.agents.provision(config.cardsDir, PROVISIONER)
 
-  const server = boundedServer(ground.limits)
+  const { server, services } = createListener(ground)
   const port = await listen(server, config.host, config.port, 'PORT=4290')
   ground.bind(port)
   const metrics = createMetrics({ signals: ground.signals, db: ground.db, version: VERSION, node: process.version })
@@ -72,7 +83,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   const sockets = buildSockets(ground, parties, queue)
   serve(server, { answer: buildInward(ground, outward, parties, queue, metrics, spoken), sockets })
 
-  const services: Service[] = [
+  services.push(
     queue.replica,
     outward.signingKeys,
     outward.mcp,
@@ -83,7 +94,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     sockets,
     ...more,
     mcp,
-  ]
+  )
   try {
     if (config.grpcPort > 0) services.push(await buildGrpc(ground, parties, { execute, places }))
     for (const service of services) await service.start()
@@ -126,9 +137,13 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
 }
 
 /** Where agents without a server come for their work. */
-function buildInbox({ limits, secrets, draining }: Ground, { agents, authenticate }: Parties, { mailbox }: Queue) {
+function buildInbox(
+  { limits, secrets, draining }: Ground,
+  { agents, authenticate, noteDenial }: Parties,
+  { mailbox }: Queue,
+) {
   return inboxRoutes({
-    access: createAccess(authenticate),
+    access: createAccess(authenticate, noteDenial),
     mailbox,
     findAgent: agents.find,
     limits,

@@ -1,8 +1,7 @@
 /** Builds what gives its tasks to others: channels, the directory, and the collector that takes their answers home. */
 import { A2AError } from './a2a/errors.ts'
 import { buildOperations, type Outward, type Parties, type Queue } from './assembly.ts'
-import { createQuotas, parseRate, type Quotas } from './gateway/callers/quotas.ts'
-import { quotaOf } from './gateway/callers/usage.ts'
+import type { Quotas } from './gateway/callers/quotas.ts'
 import { channelIn } from './gateway/channels/channel.ts'
 import { type Channels, createChannels } from './gateway/channels/channels.ts'
 import { type ChildCancel, type Collector, createCollector } from './gateway/channels/collect.ts'
@@ -12,12 +11,12 @@ import { createRings } from './gateway/mailbox/ring.ts'
 import type { Others } from './gateway/operations/tools.ts'
 import type { OpenTools } from './gateway/tasks/open.ts'
 import type { Ground } from './ground.ts'
+import { roomIn } from './guards.ts'
 import { channelRoutes } from './http/admin/channels.ts'
 import { conversationRoutes } from './http/admin/conversations.ts'
 import { createAccess, type Face } from './http/face.ts'
 import { leadsHere } from './http/hosts.ts'
 import { roomRoutes } from './http/rooms/rooms.ts'
-import { quotasIn } from './issuers.ts'
 import { LIMITS } from './limits.ts'
 import type { Execute, StreamEntry } from './ports.ts'
 import { derivedKey } from './secrets.ts'
@@ -108,27 +107,12 @@ export function buildOpening(ground: Ground, { egress }: Outward, queue: Queue):
   }
 }
 
-/** How often callers may ask: one count for all ways in. */
-export function buildQuotas({ clock, config }: Ground): Quotas {
-  const tenantQuotas = quotasIn(config)
-  return createQuotas({
-    clock,
-    sends: parseRate(config.sendRate),
-    others: parseRate(config.requestRate),
-    tenantSends: parseRate(config.tenantSendRate),
-    rateOfTenant(tenant) {
-      const own = quotaOf(tenantQuotas, tenant)?.sendRate
-      return own === undefined ? undefined : { rate: parseRate(own) }
-    },
-  })
-}
-
 /** The operations, and what they give to others: each uses the other, so they are introduced here. */
 export function buildDoors(ground: Ground, outward: Outward, parties: Parties, queue: Queue) {
   const opening = buildOpening(ground, outward, queue)
-  const quotas = buildQuotas(ground)
-  const { others, collector, faces, bind } = buildOthers(ground, parties, queue, { opening, quotas })
-  const execute = buildOperations(ground, outward, parties, queue, { opening, others, quotas })
+  const room = roomIn(ground)
+  const { others, collector, faces, bind } = buildOthers(ground, parties, queue, { opening, quotas: room.quotas })
+  const execute = buildOperations(ground, outward, parties, queue, { opening, others, room })
   bind(execute)
   const { db, clock, now, loopTools, signals } = ground
   const rings = createRings({
@@ -140,11 +124,11 @@ export function buildDoors(ground: Ground, outward: Outward, parties: Parties, q
 
 function buildFaces(
   { db, url, secrets, clock, draining, signals, limits, config }: Ground,
-  { authenticate }: Parties,
+  { authenticate, noteDenial }: Parties,
   parts: { channels: Channels; posting: PostTools; execute: Execute; quotas: Quotas },
 ): Face[] {
   const shared = {
-    ...{ db, channels: parts.channels, access: createAccess(authenticate), publicUrl: url },
+    ...{ db, channels: parts.channels, access: createAccess(authenticate, noteDenial), publicUrl: url },
     pageKey: derivedKey(secrets.masterKey, 'page tokens'),
   }
   const tails = { clock, draining: draining.signal }

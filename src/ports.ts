@@ -266,3 +266,5 @@ export interface WebhookPost {
  */
 export type PrepareWebhook = (post: WebhookPost) => SendWebhook
 export type SendWebhook = (signal: AbortSignal) => Promise<Verdict & AttemptFacts>
+/** Asks a receiver to say a challenge back; false: it did not, for whatever reason. */
+export type ChallengeWebhook = (url: string, challenge: string, signal: AbortSignal) => Promise<boolean>

@@ -155,6 +155,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'secrets.ts': [''],
   'signatures.ts': [''],
   'issuers.ts': [''],
+  'reseal.ts': [''],
+  'guards.ts': [''],
+  'httpListener.ts': [''],
   'banner.ts': ['config.ts'],
   'version.ts': [],
 }

@@ -134,7 +134,16 @@ const SETTINGS: readonly Check[] = [
           ? ok(`embedded PostgreSQL ${databaseMajor}, fsync on`)
           : skipped('embedded, made at the first start')
       }
-      return 'value' in schema ? ok('answers') : failure(schema.missing, 'check DATABASE_URL and the network')
+      if (!('value' in schema)) return failure(schema.missing, 'check DATABASE_URL and the network')
+      const { superuser, readerPassesBy } = schema.value
+      const own = 'give it a role of its own: create role waypost login nosuperuser, and make it owner of the tables'
+      if (superuser) return warning('answers; the gateway is a superuser there, which it need not be', own)
+      if (readerPassesBy)
+        return failure(
+          'row level security does not hold for the role of WAYPOST_READER_URL',
+          'one that owns nothing: SECURITY.md',
+        )
+      return ok('answers')
     },
   },
   {

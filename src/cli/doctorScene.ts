@@ -32,7 +32,13 @@ export interface Scene {
     readonly webhooks: Found<readonly DeliveryRecord[]>
     readonly cards: Found<readonly { readonly name: string; readonly ok: boolean }[]>
   }
-  readonly schema: Found<{ readonly applied: number; readonly pending: number }>
+  readonly schema: Found<{
+    readonly applied: number
+    readonly pending: number
+    readonly superuser?: boolean
+    /** The reader's role is one that row level security does not hold for; absent: there is none. */
+    readonly readerPassesBy?: boolean
+  }>
 }
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -157,8 +163,13 @@ async function schemaOf(config: Config | undefined): Promise<Scene['schema']> {
   const url = config?.databaseUrl
   if (!url) return { missing: 'the embedded database is migrated by the gateway at every start' }
   return attemptAsync(async () => {
-    const { migrationStatus, onPostgres, readMigrations } = await import('../store/migrate.ts')
-    const { applied, pending } = await onPostgres(url, (connection) => migrationStatus(connection, readMigrations()))
-    return { applied: applied.length, pending: pending.length }
+    const { migrationStatus, onPostgres, readMigrations, roleOf } = await import('../store/migrate.ts')
+    const { applied, pending, superuser } = await onPostgres(url, async (connection) => ({
+      ...(await migrationStatus(connection, readMigrations())),
+      ...(await roleOf(connection)),
+    }))
+    const reader = config?.readerUrl ? await onPostgres(config.readerUrl, roleOf) : undefined
+    const found = { applied: applied.length, pending: pending.length, superuser }
+    return reader ? { ...found, readerPassesBy: reader.passesBy } : found
   })
 }

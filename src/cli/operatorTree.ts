@@ -48,6 +48,13 @@ const KEYS: readonly CommandRow[] = [
     run: async () => (await key()).revoke,
   },
   {
+    path: 'key rotate-master',
+    group: GATEWAY,
+    about: 'seal everything anew under WAYPOST_MASTER_KEY, so that the key before it can be forgotten',
+    examples: ['key rotate-master'],
+    run: async () => (await key()).rotateMaster,
+  },
+  {
     path: 'key signing',
     group: GATEWAY,
     about: 'the keys that sign cards and webhooks',

@@ -8,6 +8,7 @@ import { A2AError } from '../a2a/errors.ts'
 import type { Contacts } from '../gateway/agents/contacts.ts'
 import type { Agents } from '../gateway/agents/registry.ts'
 import type { ApiKeys } from '../gateway/callers/apiKeys.ts'
+import type { NoteDenial } from '../gateway/callers/denials.ts'
 import { denied } from '../gateway/callers/permits.ts'
 import type { HappeningSignals } from '../happenings.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -47,6 +48,8 @@ export interface FaceTools {
   readonly metrics: Metrics
   readonly jwks: () => object
   readonly signingKeys: SigningKeyRoutesTools['signingKeys']
+  readonly reseal: SigningKeyRoutesTools['reseal']
+  readonly noteDenial?: NoteDenial
   readonly refreshIssuers?: NonNullable<SigningKeyRoutesTools['refreshIssuers']>
   readonly metadataOf?: NonNullable<WellKnownTools['metadataOf']>
   readonly replay: Replay
@@ -83,7 +86,7 @@ export function createFace(tools: FaceTools): (request: IncomingMessage, respons
 function assemble(tools: FaceTools): Face {
   const { signals, clock } = tools
   const app = newFace()
-  const access = createAccess(tools.authenticate)
+  const access = createAccess(tools.authenticate, tools.noteDenial)
   const faces = routesOf(tools, access)
   const known = faces.flatMap(patternsOf)
   app.use(async (context, next) => {

@@ -45,6 +45,7 @@ export const DEMANDS: Readonly<Record<string, Demand>> = {
   'GET /v1/signing-keys': operator,
   'POST /v1/signing-keys/rotate': operator,
   'POST /v1/issuers/refresh': operator,
+  'POST /v1/master-key/reseal': operator,
   'GET /v1/tasks': follows,
   'GET /v1/tasks/:id': follows,
   'GET /v1/tasks/:id/explain': follows,

@@ -6,6 +6,7 @@ import { type Context, Hono } from 'hono'
 import { z } from 'zod'
 import { A2AError, type FieldViolation } from '../a2a/errors.ts'
 import { isLoopbackAddress } from '../gateway/callers/authenticate.ts'
+import type { NoteDenial } from '../gateway/callers/denials.ts'
 import { authorize, denied, isOperator } from '../gateway/callers/permits.ts'
 import { LIMITS } from '../limits.ts'
 import type { Authenticate, Caller, Permit } from '../ports.ts'
@@ -28,7 +29,8 @@ export interface Access {
 /** A request is of one caller, however many ask who it is. */
 const known = new WeakMap<IncomingMessage, Promise<Caller>>()
 
-export function createAccess(authenticate: Authenticate): Access {
+/** `noteDenial`: writes down what a caller was refused for want of a permit. */
+export function createAccess(authenticate: Authenticate, noteDenial?: NoteDenial): Access {
   function identify(incoming: IncomingMessage): Promise<Caller> {
     let asking = known.get(incoming)
     if (!asking) {
@@ -41,7 +43,14 @@ export function createAccess(authenticate: Authenticate): Access {
     const caller = await identify(context.env.incoming)
     if (!caller?.id || caller.kind === 'anonymous') throw new A2AError('UNAUTHENTICATED', 'a valid key is needed')
     const [permit, ...others] = permits
-    if (permit && !others.some((other) => caller.permits.has(other))) authorize(caller, permit)
+    if (permit && !others.some((other) => caller.permits.has(other))) {
+      try {
+        authorize(caller, permit)
+      } catch (error) {
+        noteDenial?.(caller, `${context.req.method} ${routeOf(context.req.path)}`, permit)
+        throw error
+      }
+    }
     return inTenant(caller, context.req.header('x-waypost-tenant'))
   }
   return {
@@ -59,6 +68,9 @@ export function createAccess(authenticate: Authenticate): Access {
     },
   }
 }
+
+/** The path without what differs from request to request. */
+const routeOf = (path: string): string => path.split('/').slice(0, 3).join('/').slice(0, 64)
 
 /** An operator acts in the tenant that the request names; everybody else may only name its own. */
 function inTenant(caller: Caller, asked: string | undefined): Caller {

@@ -17,3 +17,17 @@ export function onAbort(signal: AbortSignal, run: () => void): () => void {
   all.add(run)
   return () => void all.delete(run)
 }
+
+/**
+ * Runs something with a signal that aborts after a time. `AbortSignal.timeout` is not held by its timer: on Node 20 one that
+ * only a race listens to may be collected, and never aborts.
+ */
+export async function within<T>(ms: number, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(), ms)
+  try {
+    return await run(late.signal)
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -9,6 +9,8 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 
 export interface Seal {
+  /** How every text begins that is sealed under the present key. */
+  readonly form: string
   /** `context` says where the text will stand (tenant/table/row/field); the same is needed to open it. */
   seal(text: string, context: string): string
   /** Throws a SealError when the text was edited, moved, or sealed under a key that is not in the ring. */
@@ -45,6 +47,7 @@ export function createSeal(...masterKeys: readonly [string, ...string[]]): Seal 
   const current = ring[0] as RingKey
   const bound = (keyId: string, context: string) => Buffer.from(JSON.stringify([FORM, keyId, context]))
   return {
+    form: `${FORM}.${current.id}.`,
     seal(text, context) {
       const nonce = randomBytes(NONCE_BYTES)
       const cipher = createCipheriv('aes-256-gcm', current.key, nonce).setAAD(bound(current.id, context))

@@ -19,6 +19,8 @@ export interface Db {
   readonly kind: 'postgres' | 'embedded'
   /** Runs one prepared statement. Rejects with a StoreError. */
   query<Row>(statement: Statement, values: readonly Value[]): Promise<Row[]>
+  /** For what a caller reads of this tenant: sees no other's rows, whatever is asked. Absent: there is no such second line. */
+  forTenant?(tenant: string): Db
   /** A statement of the query builder, for the cold paths; same deadline, same errors. */
   cold<T>(name: string, write: boolean, run: (orm: Orm) => PromiseLike<T>): Promise<T>
   /** Hints from other replicas (D7): may be lost, so whoever listens also looks by itself. `onReset`: some were lost. */
@@ -31,6 +33,9 @@ export interface Db {
   ping(): Promise<void>
   close(): Promise<void>
 }
+
+/** Where a caller's own reads go. */
+export const readsOf = (db: Db, tenant: string): Db => db.forTenant?.(tenant) ?? db
 
 export type WriteOutcome = 'not done' | 'unknown'
 

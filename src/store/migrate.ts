@@ -109,6 +109,20 @@ export async function onPostgres<T>(url: string, use: (connection: PlainConnecti
   }
 }
 
+/** What the policies of the tables mean for whoever is connected: nothing at all, for a superuser and for their owner. */
+export interface DatabaseRole {
+  readonly superuser: boolean
+  /** Row level security does not hold for it. */
+  readonly passesBy: boolean
+}
+
+export async function roleOf(connection: PlainConnection): Promise<DatabaseRole> {
+  const [row] = await connection.run(`select rolsuper as superuser, rolsuper or rolbypassrls or coalesce(
+  (select pg_has_role(current_user, relowner, 'usage') from pg_class where oid = to_regclass('tasks')), false) as "passesBy"
+from pg_roles where rolname = current_user`)
+  return { superuser: row?.superuser === true, passesBy: row?.passesBy === true }
+}
+
 export const onEmbedded = <T>(pg: PGlite, use: (connection: PlainConnection) => Promise<T>): Promise<T> =>
   use({ run: async (text) => ((await pg.exec(text)).at(-1)?.rows ?? []) as Record<string, unknown>[] })
 

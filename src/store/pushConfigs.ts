@@ -1,5 +1,6 @@
 /** Push configurations: created, read, deleted. Secrets are sealed before they come here. */
 import { columns } from './arrays.ts'
+import { type AuditNote, auditValues, noting } from './audit.ts'
 import { type Batch, createBatch } from './batch.ts'
 import type { Db, Statement } from './db.ts'
 
@@ -28,17 +29,19 @@ with head as (
   update tasks set has_push = true where tenant = $1 and id = $2::uuid returning id
 ), room as (
   select id from head where (select count(*) from push_configs where tenant = $1 and task_id = $2::uuid and id <> $3) < $11::int
-)
+), kept as (
 insert into push_configs (tenant, task_id, id, url, destination, version, token, scheme, credentials, secret)
 select $1, id, $3, $4, $5, $6, $7, $8, $9, $10 from room
 on conflict (tenant, task_id, id) do update set url = excluded.url, destination = excluded.destination, version = excluded.version,
   token = excluded.token, scheme = excluded.scheme, credentials = excluded.credentials, secret = excluded.secret,
   disabled_at = null, disabled_reason = null
-returning id`,
+returning tenant, id
+), ${noting('kept', 12)}
+select id from kept`,
 }
 
 /** false: the task has as many as it may have. */
-export async function putPushConfig(db: Db, row: PushConfigRow, max: number): Promise<boolean> {
+export async function putPushConfig(db: Db, row: PushConfigRow, max: number, note: AuditNote): Promise<boolean> {
   const rows = await db.query(PUT, [
     row.tenant,
     row.taskId,
@@ -51,6 +54,7 @@ export async function putPushConfig(db: Db, row: PushConfigRow, max: number): Pr
     row.credentials,
     row.secret,
     max,
+    ...auditValues(note),
   ])
   return rows.length === 1
 }
@@ -113,13 +117,17 @@ const DELETE: Statement = {
   write: true,
   text: `
 with gone as (
-  delete from push_configs where tenant = $1 and task_id = $2::uuid and id = $3 returning id
-)
+  delete from push_configs where tenant = $1 and task_id = $2::uuid and id = $3 returning tenant, id
+), ${noting('gone', 4)}
 update deliveries set state = 4, settled_at = now(), code = 'CONFIG_DELETED', reason = 'the push notification config was deleted'
 where tenant = $1 and task_id = $2::uuid and id <> task_id and config_id = $3 and state = 0 and exists (select 1 from gone)`,
 }
-export const deletePushConfig = async (db: Db, tenant: string, taskId: string, id: string): Promise<void> => {
-  await db.query(DELETE, [tenant, taskId, id])
+export const deletePushConfig = async (
+  db: Db,
+  { tenant, taskId, id }: Pick<PushConfigRow, 'tenant' | 'taskId' | 'id'>,
+  note: AuditNote,
+): Promise<void> => {
+  await db.query(DELETE, [tenant, taskId, id, ...auditValues(note)])
 }
 
 const DISABLE: Statement = {

@@ -52,6 +52,19 @@ const ILL: readonly (readonly [string, Partial<Scene>, 'warning' | 'failure'])[]
   ['Operator key', files({ adminKeyMode: 0o644 }), 'failure'],
   ['Master key', files({ masterKeyMode: 0o644 }), 'failure'],
   ['Database', { ...settings({ databaseUrl: 'postgres://db/x' }), schema: { missing: 'ECONNREFUSED' } }, 'failure'],
+  [
+    'Database',
+    { ...settings({ databaseUrl: 'postgres://db/x' }), schema: { value: { applied: 3, pending: 0, superuser: true } } },
+    'warning',
+  ],
+  [
+    'Database',
+    {
+      ...settings({ databaseUrl: 'postgres://db/x' }),
+      schema: { value: { applied: 3, pending: 0, readerPassesBy: true } },
+    },
+    'failure',
+  ],
   ['Schema', { schema: { value: { applied: 2, pending: 1 } } }, 'warning'],
   ['Gateway', gateway({ ready: { missing: 'no gateway answers' } }), 'warning'],
   ['Gateway', gateway({ ready: { value: { ok: false, body: { database: false }, clockOffsetMs: 0 } } }), 'failure'],

@@ -93,6 +93,8 @@ export async function openFace(db: Db, given: Partial<FaceTools> = {}): Promise<
     metrics,
     jwks: () => ({ keys: [] }),
     signingKeys: { list: () => [], rotate: async () => [] },
+    reseal: async () => ({}),
+    contacts: createContacts({ db, clock }),
     replay: async (_, id, by) => {
       replayed.push(`${id} ${by}`)
       return { kind: 'replayed', taskId: id }

@@ -7,9 +7,10 @@ import type { Agents } from '../../src/gateway/agents/registry.ts'
 import type { Mailbox } from '../../src/gateway/mailbox/mailbox.ts'
 import type { Others } from '../../src/gateway/operations/tools.ts'
 import type { Ground } from '../../src/ground.ts'
+import { roomIn } from '../../src/guards.ts'
 import type { Happenings } from '../../src/happenings.ts'
 import { LIMITS } from '../../src/limits.ts'
-import { buildOpening, buildQuotas } from '../../src/others.ts'
+import { buildOpening } from '../../src/others.ts'
 import { createSeal } from '../../src/platform/seal.ts'
 import { createSignals } from '../../src/platform/signals.ts'
 import type { Execute } from '../../src/ports.ts'
@@ -101,7 +102,14 @@ export async function startProcess(around: Surroundings, name: string): Promise<
   const draining = new AbortController()
   setMaxListeners(0, draining.signal)
   const ground = {
-    config: { blockSeconds: 5, sendRate: 'off', requestRate: 'off', tenantSendRate: 'off' },
+    config: {
+      blockSeconds: 5,
+      sendRate: 'off',
+      requestRate: 'off',
+      tenantSendRate: 'off',
+      webhookProof: 'off',
+      webhookHostRate: 'off',
+    },
     overrides: { webhooks: { attemptsMax: 1_000, firstMs: 200, longestMs: 2_000 } },
     limits: { ...LIMITS, ...BOUNDS },
     clock,
@@ -133,13 +141,14 @@ export async function startProcess(around: Surroundings, name: string): Promise<
     contacts: OPEN_TO_ALL,
     presentCard: async () => undefined,
     presentExtended: async () => undefined,
+    noteDenial: () => {},
   } as unknown as Parties
   const queue = await buildQueue(ground, outward, parties)
   const opening = buildOpening(ground, outward, queue)
   const execute = buildOperations(ground, outward, parties, queue, {
     opening,
     others: NO_CHANNELS,
-    quotas: buildQuotas(ground),
+    room: roomIn(ground),
   })
   const services = [queue.replica, queue.hub, queue.forwarder, queue.mailbox, queue.sweep]
   for (const service of services) await service.start()

@@ -44,6 +44,12 @@ export const CARRYING = {
     'resume it',
     'waypost agent resume <name>',
   ),
+  WAYPOST_ERR_UNPROVED: page(
+    'the receiver of a webhook has not agreed to have this tenant’s events',
+    'nothing is sent there; it is asked again every ten minutes, until the delivery is given up',
+    'have it answer the challenge, publish the TXT record, or have an operator name its domain (WAYPOST_WEBHOOK_DOMAINS)',
+    'waypost webhook attempts',
+  ),
   WAYPOST_ERR_QUEUE_FULL: page(
     'too many messages wait for this agent',
     'the message was not accepted; what was accepted before is safe',

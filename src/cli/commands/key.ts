@@ -1,4 +1,4 @@
-/** `key create|list|revoke|signing|rotate-signing`. A key's secret is shown once, at its creation; a signing key's never. */
+/** `key create|list|revoke|signing|rotate-signing|rotate-master`. A key's secret is shown once, at its creation; a signing key's never. */
 import { usage } from '../errors.ts'
 import type { Invocation, Run } from '../invocation.ts'
 import { type KeyRecord, readAll, type SigningKeyRecord } from '../records.ts'
@@ -74,6 +74,26 @@ export const rotateSigning: Run = async (call) => {
   const graceSeconds = call.has('compromised') ? 0 : grace === undefined ? undefined : Math.round(grace / 1_000)
   const body = graceSeconds === undefined ? {} : { graceSeconds }
   return told(await call.gateway.send('POST', '/v1/signing-keys/rotate', body), call)
+}
+
+/** The gateway has been started with the new key, and with the old one beside it. */
+export const rotateMaster: Run = async (call) => {
+  const answer = (await call.gateway.send('POST', '/v1/master-key/reseal')) as {
+    resealed?: number
+    changed?: number
+    lost?: readonly string[]
+  }
+  const lost = answer.lost ?? []
+  if (call.out.json) call.out.document(answer)
+  else {
+    call.out.fields([
+      ['Resealed', answer.resealed],
+      ['Changed meanwhile', answer.changed],
+      ['Lost', lost.length],
+    ])
+    for (const place of lost) call.out.note(`lost: ${place}: sealed under a key that this gateway has not been given`)
+  }
+  return lost.length > 0 ? 1 : 0
 }
 
 function told(answer: unknown, call: Invocation): number {

@@ -6,6 +6,7 @@ import type { AgentCard } from '../../a2a/agentCard.ts'
 import type { Verdict } from '../../delivery.ts'
 import type { HappeningSignals } from '../../happenings.ts'
 import { LIMITS } from '../../limits.ts'
+import { within } from '../../platform/aborts.ts'
 import { canonicalJson } from '../../platform/canonicalJson.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { uuidv7 } from '../../platform/ids.ts'
@@ -62,7 +63,7 @@ export function createCards(tools: CardTools): Cards {
   const keyOf = ({ tenant, name }: Agent) => `${tenant} ${name}`
 
   async function load(agent: Agent, settles: boolean): Promise<CardAnswer> {
-    const fetched = await fetchCard(target(agent), AbortSignal.timeout(LIMITS.cardFetchMs))
+    const fetched = await within(LIMITS.cardFetchMs, (signal) => fetchCard(target(agent), signal))
     if (fetched.kind === 'fetched') return take(agent, { ...fetched, card: cleanCard(fetched.card) }, settles)
     await noteProblem(agent, fetched.verdict, tools)
     return fetched

@@ -1,4 +1,5 @@
 /** What the rules about signatures mean for a card that is known already, and for an agent that is to be registered. */
+import { within } from '../../platform/aborts.ts'
 import type { FetchCard, SignatureRules } from '../../ports.ts'
 import type { Agent } from './agent.ts'
 import type { ParsedRegistration } from './registration.ts'
@@ -29,7 +30,7 @@ export function createCardRefusal(fetchCard: FetchCard, rules: Rules) {
     if (policy === 'if-present' && keys.length + keyOrigins.length === 0) return undefined
     const headers = credentials ? headerOf(credentials) : {}
     const target = { tenant, name, url: connector.url, headers, signatures }
-    const fetched = await fetchCard(target, AbortSignal.timeout(REGISTER_FETCH_MS))
+    const fetched = await within(REGISTER_FETCH_MS, (signal) => fetchCard(target, signal))
     const { verdict } = fetched.kind === 'failed' ? fetched : { verdict: undefined }
     return verdict?.kind === 'refused' && verdict.code === 'CARD_SIGNATURE' ? verdict.reason : undefined
   }

@@ -94,7 +94,7 @@ function assertMayGive(words: readonly string[], tenant: string, by: Caller): vo
 }
 
 /** Names that belong to nobody who has a key. */
-const OWN_CALLERS = /^(operator|local|anonymous|agent:.*)$/
+export const OWN_CALLERS = /^(operator|local|anonymous|agent:.*)$/
 
 export interface ApiKeys {
   /** `key` is shown this once. Throws INVALID_PARAMS, PERMISSION_DENIED, CONFIG_LIMIT. */

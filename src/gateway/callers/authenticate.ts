@@ -15,6 +15,7 @@ import { type FoundKey, findKey, touchKey } from '../../store/callers.ts'
 import type { Db } from '../../store/db.ts'
 import { isWellFormed, keyIdOf, sameText } from './apiKeys.ts'
 import { createFailureCounter } from './attempts.ts'
+import { type CertificateTools, callerByCertificate } from './certificates.ts'
 import { grantsOf } from './permits.ts'
 import { parseRate } from './quotas.ts'
 import { isTokenForm, type TokenVerifier, tokenSubject } from './tokens.ts'
@@ -31,6 +32,8 @@ export interface AuthenticateTools {
   readonly openTenant: (agent: string) => Promise<string | undefined>
   /** For tokens of issuers; undefined: none are taken. */
   readonly tokens?: TokenVerifier
+  /** Who is known by a client certificate; undefined: nobody is. */
+  readonly certificates?: CertificateTools
   /** Further parameters of the challenge in a 401. */
   readonly challenge?: () => string | undefined
   readonly limits?: Partial<
@@ -101,7 +104,10 @@ export function createAuthenticate(tools: AuthenticateTools): Authenticator {
     return (await verify(text, hash, keyId)) ?? refuse(remote, keyId, 'unknown, revoked or expired')
   }
 
-  async function withoutCredential({ agent, remote }: Credentials): Promise<Caller> {
+  async function withoutCredential(credentials: Credentials): Promise<Caller> {
+    const { agent, remote } = credentials
+    const named = tools.certificates && callerByCertificate(credentials, tools.certificates)
+    if (named) return named
     if (auth === 'off' && isLoopbackAddress(remote)) return LOCAL_OPERATOR
     const tenant = agent === undefined ? undefined : await openTenant(agent)
     if (agent !== undefined && tenant !== undefined) {

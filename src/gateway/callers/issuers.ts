@@ -8,6 +8,9 @@ export const TOKEN_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA', 'E
 const TENANT_NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/
 const LOOPBACK = /^http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(\/|$)/
 
+/** What callers of our own are called before the colon. */
+const OWN_NAMES = new Set(['agent', 'key', 'tls', 'channel', 'webhook', 'operator', 'local', 'anonymous', 'gateway'])
+
 const address = z
   .string()
   .max(2_048)
@@ -29,6 +32,7 @@ export const IssuerDocument = z
     name: z
       .string()
       .regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, { error: 'a–z, 0–9, then also . -' })
+      .refine((name) => !OWN_NAMES.has(name), { error: 'this name is not for issuers' })
       .optional(),
     /** The tenant of all its callers … */
     tenant: z.string().regex(TENANT_NAME, { error: 'the name of a tenant' }).optional(),

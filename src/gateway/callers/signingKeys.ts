@@ -55,7 +55,9 @@ export interface SigningKeyTools {
 }
 
 const NAME = 'signing-keys'
-const PLACE = 'secrets/signing-keys'
+/** Where the ring stands, sealed. */
+export const SIGNING_KEYS_PLACE = 'secrets/signing-keys'
+const PLACE = SIGNING_KEYS_PLACE
 
 const seconds = (date: Date): number => Math.floor(date.getTime() / 1_000)
 const dated = (at: number | undefined): Date | undefined => (at === undefined ? undefined : new Date(at * 1_000))

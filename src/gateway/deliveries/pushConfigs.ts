@@ -19,8 +19,9 @@ export interface PushConfigPlace {
   readonly version: string
 }
 
-type SecretField = 'token' | 'credentials' | 'secret'
-const context = (place: { tenant: string; taskId: string }, id: string, field: SecretField): string =>
+export type PushSecret = 'token' | 'credentials' | 'secret'
+/** Where a secret of a config stands: sealed for this place, it opens nowhere else. */
+export const pushSecretPlace = (place: { tenant: string; taskId: string }, id: string, field: PushSecret): string =>
   `${place.tenant}/push_configs/${place.taskId}/${id}/${field}`
 
 /** One lane per receiver: its own breaker and its own places, so that a dead one delays nobody. */
@@ -40,8 +41,8 @@ export function sealPushConfig(
     throw new A2AError('INVALID_PARAMS', `url: ${refused}`, { violations: [{ field: 'url', description: refused }] })
   checkAuthentication(config)
   const id = config.id || uuidv7()
-  const sealed = (field: SecretField, text: string | undefined) =>
-    text ? seal.seal(text, context(place, id, field)) : null
+  const sealed = (field: PushSecret, text: string | undefined) =>
+    text ? seal.seal(text, pushSecretPlace(place, id, field)) : null
   const signs = config.token !== undefined && SIGNING_SECRET.test(config.token)
   return {
     ...place,
@@ -88,8 +89,8 @@ export function openPushSecrets(
   place: { tenant: string; taskId: string; configId: string },
   seal: Seal,
 ) {
-  const opened = (field: SecretField, text: string | null) =>
-    text ? seal.open(text, context(place, place.configId, field)) : undefined
+  const opened = (field: PushSecret, text: string | null) =>
+    text ? seal.open(text, pushSecretPlace(place, place.configId, field)) : undefined
   const token = opened('token', load.token)
   const secret = opened('secret', load.secret)
   const credentials = opened('credentials', load.credentials)

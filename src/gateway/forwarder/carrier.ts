@@ -205,8 +205,7 @@ function healthOf(verdict: Verdict | undefined): LaneResult['health'] {
   if (verdict.kind === 'unknown') return 'bad'
   if (verdict.code === 'UNREACHABLE' || verdict.code === 'CARD_SIGNATURE') return 'unreachable'
   // Nonsense spoils its own task; whoever says it is there, and may make sense to others.
-  if (verdict.code === 'STOPPED' || verdict.code === 'INVALID_AGENT_RESPONSE' || verdict.code === 'EGRESS_BLOCKED')
-    return undefined
+  if (['STOPPED', 'INVALID_AGENT_RESPONSE', 'EGRESS_BLOCKED', 'UNPROVED'].includes(verdict.code)) return undefined
   // A refusal with a reason is the answer of somebody who is there.
   return verdict.code === 'REJECTED' ? 'good' : 'bad'
 }

@@ -9,6 +9,7 @@ import type { Db } from '../../store/db.ts'
 import type { Leased } from '../../store/deliveries.ts'
 import type { Agents } from '../agents/registry.ts'
 import type { Record } from '../tasks/record.ts'
+import type { Consent } from './consent.ts'
 import type { UpstreamPush } from './upstreamPush.ts'
 
 /** What becomes of a delivery when no event of its task is written with it. */
@@ -37,6 +38,8 @@ export interface AttemptTools {
   readonly agents: Agents
   readonly peer: Peer
   readonly prepareWebhook: PrepareWebhook
+  /** Whether a receiver may be sent anything; undefined: nobody is asked. */
+  readonly consent?: Consent
   readonly seal: Seal
   readonly record: Record
   readonly settle: (attempt: { leased: Leased; startedAt: number }, request: SettleRequest) => Promise<boolean>

@@ -23,7 +23,10 @@ export interface WebhookAttempt {
 /** The request, made ready while its delivery waits for a place. */
 export function prepareWebhook(leased: Leased, load: WebhookLoad, tools: AttemptTools): SendWebhook {
   try {
-    return tools.prepareWebhook(postOf(leased, load, tools))
+    const send = tools.prepareWebhook(postOf(leased, load, tools))
+    const { consent } = tools
+    if (!consent?.asks(leased.tenant)) return send
+    return async (signal) => (await consent.refusal(leased.tenant, load.url, signal)) ?? send(signal)
   } catch (error) {
     // Its own attempt fails, not the claim that it came with.
     return () => Promise.reject(error)

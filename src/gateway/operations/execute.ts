@@ -50,6 +50,8 @@ export function createExecute(tools: OperationTools): Execute {
       admit(name, params, call.caller, known, tools)
       return await run(params as never, withAgent(call, known), tools)
     } catch (error) {
+      if (error instanceof A2AError && error.reason === 'PERMISSION_DENIED')
+        tools.noteDenial(call.caller, name, error.detail.metadata?.scope ?? permit)
       throw fromStore(error, name)
     }
   }

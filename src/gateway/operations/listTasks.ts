@@ -1,6 +1,7 @@
 /** ListTasks (A2A 1.0 §3.1.4): the caller's own tasks of this agent, newest status first, by cursor. */
 import { A2AError } from '../../a2a/errors.ts'
 import type { ListTasksRequest, ListTasksResponse } from '../../a2a/operations.ts'
+import { readsOf } from '../../store/db.ts'
 import { pageTokens } from '../../store/page.ts'
 import { type ListCursor, listTasks as listHeads } from '../../store/tasks.ts'
 import { cut, readTasks } from '../tasks/view.ts'
@@ -11,7 +12,7 @@ const DEFAULT_PAGE = 50
 export async function listTasks(
   params: ListTasksRequest,
   call: AgentCall,
-  { db, pageKey }: OperationTools,
+  { db: store, pageKey }: OperationTools,
 ): Promise<ListTasksResponse> {
   const {
     contextId,
@@ -24,6 +25,7 @@ export async function listTasks(
   } = params
   const { tenant, id: caller } = call.caller
   const agent = call.known.name
+  const db = readsOf(store, tenant)
   const tokens = pageTokens<ListCursor>(pageKey, [
     'tasks',
     tenant,

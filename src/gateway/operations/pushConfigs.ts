@@ -8,6 +8,9 @@ import type {
   ListTaskPushNotificationConfigsResponse,
 } from '../../a2a/operations.ts'
 import type { TaskPushNotificationConfig } from '../../a2a/push.ts'
+import { uuidv7 } from '../../platform/ids.ts'
+import type { AuditNote } from '../../store/audit.ts'
+import { readsOf } from '../../store/db.ts'
 import { pageTokens } from '../../store/page.ts'
 import {
   findPushConfig,
@@ -21,6 +24,15 @@ import type { AgentCall, OperationTools } from './tools.ts'
 
 const DEFAULT_PAGE = 50
 
+/** Where events go is worth knowing later; an address may hold a secret behind its origin. */
+const noteOf = (what: 'set' | 'removed', taskId: string, { caller }: AgentCall, detail: object): AuditNote => ({
+  id: uuidv7(),
+  actor: caller.id,
+  action: `webhook.${what}`,
+  subject: taskId,
+  detail,
+})
+
 export async function createPushConfig(
   params: CreateTaskPushNotificationConfigRequest,
   call: AgentCall,
@@ -28,7 +40,14 @@ export async function createPushConfig(
 ): Promise<TaskPushNotificationConfig> {
   const head = await ownTask(params.taskId, call, tools)
   const row = sealPushConfig(params, { tenant: head.tenant, taskId: head.id, version: call.version }, tools)
-  if (!(await putPushConfig(tools.db, row, tools.pushConfigsMax))) {
+  if (
+    !(await putPushConfig(
+      tools.db,
+      row,
+      tools.pushConfigsMax,
+      noteOf('set', head.id, call, { config: row.id, origin: new URL(row.url).origin }),
+    ))
+  ) {
     throw new A2AError(
       'CONFIG_LIMIT',
       `a task has at most ${tools.pushConfigsMax} push notification configurations; delete one`,
@@ -43,7 +62,7 @@ export async function getPushConfig(
   tools: OperationTools,
 ): Promise<TaskPushNotificationConfig> {
   const head = await ownTask(taskId, call, tools)
-  const row = await findPushConfig(tools.db, head.tenant, head.id, id)
+  const row = await findPushConfig(readsOf(tools.db, head.tenant), head.tenant, head.id, id)
   if (!row) throw new A2AError('TASK_NOT_FOUND', 'no such push notification configuration')
   return showPushConfig(row)
 }
@@ -61,7 +80,7 @@ export async function listPushConfigs(
     throw new A2AError('INVALID_PARAMS', 'pageToken: not a token of this list', { violations })
   }
   const size = params.pageSize || DEFAULT_PAGE
-  const rows = await list(tools.db, head.tenant, head.id, after, size + 1)
+  const rows = await list(readsOf(tools.db, head.tenant), head.tenant, head.id, after, size + 1)
   const page = rows.slice(0, size)
   const last = page.at(-1)
   return { configs: page.map(showPushConfig), nextPageToken: rows.length > size && last ? tokens.write(last.id) : '' }
@@ -73,6 +92,7 @@ export async function deletePushConfig(
   tools: OperationTools,
 ): Promise<Record<string, never>> {
   const head = await ownTask(taskId, call, tools)
-  await remove(tools.db, head.tenant, head.id, id)
+  const { tenant } = head
+  await remove(tools.db, { tenant, taskId: head.id, id }, noteOf('removed', head.id, call, { config: id }))
   return {}
 }

@@ -3,6 +3,7 @@ import { A2AError } from '../../a2a/errors.ts'
 import type { SubscribeToTaskRequest } from '../../a2a/operations.ts'
 import { isTerminal } from '../../a2a/tasks.ts'
 import type { EventStream } from '../../ports.ts'
+import { readsOf } from '../../store/db.ts'
 import { loneMessage } from '../tasks/facts.ts'
 import { createStream } from '../tasks/subscribe.ts'
 import { readTask } from '../tasks/view.ts'
@@ -26,7 +27,7 @@ export async function subscribeToTask(
   }
   const streamTools = { hub: tools.hub, clock: tools.clock, draining: tools.draining, loneMessage }
   if (resumes) return createStream({ tenant, taskId, after: seen }, streamTools)
-  const read = await readTask(tools.db, tenant, taskId)
+  const read = await readTask(readsOf(tools.db, tenant), tenant, taskId)
   if (!read) throw new A2AError('TASK_NOT_FOUND', 'task not found')
   const first = snapshotEntry(read.task, read.lastSeq)
   // An interrupted task is one to wait on: its snapshot does not end the stream, what comes after it does.

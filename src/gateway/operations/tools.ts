@@ -7,6 +7,7 @@ import type { Agent } from '../agents/agent.ts'
 import type { Contacts } from '../agents/contacts.ts'
 import type { PresentExtended } from '../agents/present.ts'
 import type { Agents } from '../agents/registry.ts'
+import type { NoteDenial } from '../callers/denials.ts'
 import type { Quotas } from '../callers/quotas.ts'
 import type { Usage } from '../callers/usage.ts'
 import type { LookAtBox } from '../deliveries/boxes.ts'
@@ -57,6 +58,7 @@ export interface OperationTools extends OpenTools {
   readonly pageKey: Buffer
   readonly quotas: Quotas
   readonly usage: Usage
+  readonly noteDenial: NoteDenial
   readonly blockMs: number
   readonly pushConfigsMax: number
   readonly queuePerAgentMax: number

@@ -2,11 +2,14 @@
 import { z } from 'zod'
 import type { SigningKey, SigningKeys } from '../../gateway/callers/signingKeys.ts'
 import { LIMITS } from '../../limits.ts'
+import type { Caller } from '../../ports.ts'
 import { type Access, checked, type Face, jsonBody, newFace, times } from '../face.ts'
 
 export interface SigningKeyRoutesTools {
   readonly signingKeys: Pick<SigningKeys, 'list' | 'rotate'>
   readonly access: Access
+  /** Seals everything anew under the present master key. */
+  readonly reseal: (by: Caller) => Promise<object>
   /** Asks the issuers for their keys now; what is remembered of tokens is forgotten. */
   readonly refreshIssuers?: () => Promise<readonly { issuer: string; keys?: number; problem?: string }[]>
 }
@@ -23,7 +26,7 @@ const ROTATE = z.strictObject({
     .optional(),
 })
 
-export function signingKeyRoutes({ signingKeys, access, refreshIssuers }: SigningKeyRoutesTools): Face {
+export function signingKeyRoutes({ signingKeys, access, refreshIssuers, reseal }: SigningKeyRoutesTools): Face {
   const face = newFace()
   face.get('/v1/signing-keys', async (context) => {
     await access.require(context, 'operator')
@@ -34,6 +37,10 @@ export function signingKeyRoutes({ signingKeys, access, refreshIssuers }: Signin
     const { graceSeconds } = checked(ROTATE, await jsonBody(context))
     const keys = await signingKeys.rotate(by, graceSeconds === undefined ? {} : { graceSeconds })
     return context.json({ items: keys.map(show) })
+  })
+  face.post('/v1/master-key/reseal', async (context) => {
+    const by = await access.require(context, 'operator')
+    return context.json(await reseal(by))
   })
   // A key that an issuer has withdrawn is otherwise good until its list is read again (SR-10).
   face.post('/v1/issuers/refresh', async (context) => {

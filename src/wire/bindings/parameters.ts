@@ -4,6 +4,7 @@ import { A2AError } from '../../a2a/errors.ts'
 import type { Limits } from '../../limits.ts'
 import type { Call, Credentials, TraceContext } from '../../ports.ts'
 import { isUri } from './bounds.ts'
+import { certificateNames } from './certificate.ts'
 
 export interface ServiceParameters {
   /** A2A-Version as asked for; '' when nobody said. */
@@ -105,8 +106,12 @@ export function credentialsOf(request: Asking, agent: string): Credentials {
   // Node keeps the first Authorization and says nothing of the second.
   if (authorization !== undefined && countHeader(request.rawHeaders, 'authorization') > 1)
     throw new A2AError('INVALID_REQUEST', 'there is more than one credential')
+  const certificate = certificateNames(request.socket)
+  const forwarded = request.headers['x-forwarded-client-cert']
   return {
     remote: request.socket.remoteAddress ?? '',
+    ...(certificate.length > 0 && { certificate }),
+    ...(typeof forwarded === 'string' && { forwardedCertificate: forwarded }),
     agent,
     ...(authorization !== undefined && { authorization }),
     ...(typeof key === 'string' && { apiKey: key }),

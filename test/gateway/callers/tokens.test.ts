@@ -355,6 +355,7 @@ test.each([
   ['an unknown member', { issuer: 'https://idp.test', audience: 'x', secret: 'y' }],
   ['HS256', { issuer: 'https://idp.test', audience: 'x', algorithms: ['HS256'] }],
   ['a scope that means nothing', { issuer: 'https://idp.test', audience: 'x', scopes: { a: ['everything'] } }],
+  ['the name of our own agents', { issuer: 'https://idp.test', audience: 'x', name: 'agent' }],
   ['operators in a tenant', { issuer: 'https://idp.test', audience: 'x', tenant: 'acme', permits: ['operator'] }],
   [
     'two of one name',

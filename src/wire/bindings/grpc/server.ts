@@ -41,7 +41,14 @@ export interface GrpcServerTools {
   /** Shared with other listeners; default: its own. */
   readonly places?: StreamPlaces
   /** PEM. Default: HTTP/2 in the clear. */
-  readonly tls?: { readonly cert: Buffer; readonly key: Buffer }
+  readonly tls?: {
+    readonly cert: Buffer
+    readonly key: Buffer
+    /** Whose client certificates count. */
+    readonly ca?: Buffer
+    readonly requestCert?: boolean
+    readonly rejectUnauthorized?: boolean
+  }
   readonly draining: () => boolean
 }
 
