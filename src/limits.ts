@@ -283,9 +283,8 @@ export const LIMITS = {
   enrolledAgentsMax: 1_000,
   keysPerTenantMax: 10_000,
 
-  /** Refusals that one process writes down a minute. */
+  /** Refusals that one process writes down a minute; rows of the audit that one request verifies. */
   denialsNotedPerMinute: 100,
-  /** Rows of the audit that one request verifies. */
   auditPageRowsMax: 1_000,
 
   // Running
