@@ -94,7 +94,6 @@ export async function openFace(db: Db, given: Partial<FaceTools> = {}): Promise<
     jwks: () => ({ keys: [] }),
     signingKeys: { list: () => [], rotate: async () => [] },
     reseal: async () => ({}),
-    contacts: createContacts({ db, clock }),
     replay: async (_, id, by) => {
       replayed.push(`${id} ${by}`)
       return { kind: 'replayed', taskId: id }
