@@ -244,7 +244,7 @@ export const H: readonly Row[] = [
     },
   },
   { id: 'H-17', what: 'a JWKS that is none', at: ['gateway/callers/tokens.test.ts'] },
-  { id: 'H-18', what: 'client certificates', pending: 'mTLS: the listener has no TLS of its own' },
+  { id: 'H-18', what: 'client certificates', at: ['e2e/tls.test.ts'] },
   { id: 'H-19', what: 'the eleventh failure in a minute', at: ['gateway/callers/authenticate.test.ts'] },
   {
     id: 'H-20',
