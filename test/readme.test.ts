@@ -185,16 +185,12 @@ describe('the first five minutes', () => {
   const steps = stepsOf(readme).map(
     (step, at) => [`${at + 1} ${step.terminal} ${step.command || '(more)'}`, step] as const,
   )
-  test.for(steps)(
-    '%s',
-    async ([, step], { skip }) => {
-      if (broken) skip('a step before it failed')
-      broken = true
-      await play(step)
-      broken = false
-    },
-    60_000,
-  )
+  test.for(steps)('%s', { timeout: 60_000 }, async ([, step], { skip }) => {
+    if (broken) skip('a step before it failed')
+    broken = true
+    await play(step)
+    broken = false
+  })
 })
 
 test('the table of settings says what src/config.ts says', () => {

@@ -74,7 +74,7 @@ async function aRunner(command: readonly string[], options: RunnerOptions = {}):
 
 const sh = (script: string) => ['sh', '-c', script]
 const node = (script: string) => ['node', '-e', script]
-const reason = (task: { status: { message?: { parts: readonly { text?: string }[] } } }) =>
+const reason = (task: { status: { message?: { parts: readonly { text?: string | undefined }[] } | undefined } }) =>
   task.status.message?.parts[0]?.text
 
 test('a command is an agent: registered, addressed, answered; its token is kept for the next time', async () => {

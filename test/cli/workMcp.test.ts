@@ -3,7 +3,10 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Tool } from '@modelcontextprotocol/client'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { AgentCard } from '../../src/a2a/agentCard.ts'
+import type { Task } from '../../src/a2a/tasks.ts'
 import { stateOf, textOf } from '../e2e/mailboxWorld.ts'
 import { aWorld, type World } from '../support/world.ts'
 import { emptyDirectory, linesOf, runCli, startCli } from './run.ts'
@@ -57,17 +60,18 @@ async function aServer(name: string, era: string, flags: readonly string[] = [],
   return { child, client, call, reply, did, stderr, folder }
 }
 
-const reasonOf = (task: { status: { message?: { parts: { text?: string }[] } } }) => task.status.message?.parts[0]?.text
+const cardOf = async (name: string) =>
+  (await (await fetch(`${world.gateway.url}/agents/${name}/.well-known/agent-card.json`)).json()) as AgentCard
+const reasonOf = ({ status }: Task) => status.message?.parts[0]?.text
 
 describe.each(['legacy', 'modern'])('a server of the %s era', (era) => {
   test('its tools are the skills of the card, and a message calls one', async () => {
     const { client, call } = await aServer(`tools-${era}`, era)
-    const card = await (await fetch(`${world.gateway.url}/agents/tools-${era}/.well-known/agent-card.json`)).json()
-    expect(card.skills.find(({ id }: { id: string }) => id === 'echo')).toMatchObject({ description: 'The tool echo' })
-    const { params } = card.capabilities.extensions.find(
-      ({ uri }: { uri: string }) => uri === 'urn:x-waypost:mcp-tools:1',
-    )
-    expect(params.tools.find(({ name }: { name: string }) => name === 'echo').inputSchema.required).toEqual(['text'])
+    const card = await cardOf(`tools-${era}`)
+    expect(card.skills.find(({ id }) => id === 'echo')).toMatchObject({ description: 'The tool echo' })
+    const extension = card.capabilities.extensions?.find(({ uri }) => uri === 'urn:x-waypost:mcp-tools:1')
+    const tools = extension?.params?.tools as readonly Tool[]
+    expect(tools.find(({ name }) => name === 'echo')?.inputSchema.required).toEqual(['text'])
     expect(textOf(await call('echo', { text: 'hello' }))).toBe('echo: hello')
     const bySkill = await client.send('in words', {
       message: { metadata: { 'urn:x-waypost:store-and-forward:1': { skill: 'echo' } } },
@@ -134,8 +138,7 @@ test('a cancel reaches the tool', async () => {
 test('a tool that the server has since is on the card since', async () => {
   const { call } = await aServer('grows', 'modern')
   await call('more')
-  const skills = async () =>
-    (await (await fetch(`${world.gateway.url}/agents/grows/.well-known/agent-card.json`)).json()).skills
+  const skills = async () => (await cardOf('grows')).skills
   await expect.poll(skills, { timeout: 20_000 }).toContainEqual(expect.objectContaining({ id: 'added' }))
   expect(textOf(await call('added'))).toBe('I am new')
 })

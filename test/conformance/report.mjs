@@ -7,7 +7,12 @@ const decode = (text) =>
   )
 const attribute = (tag, name) => decode(new RegExp(`\\b${name}="([^"]*)"`).exec(tag)?.[1] ?? '')
 
-/** Every case as `{ id, suite, binding, outcome, reason }`. Without `binding` each case names its own, or has none. */
+/**
+ * Every case as `{ id, suite, binding, outcome, reason }`. Without `binding` each case names its own, or has none.
+ *
+ * @param {string} xml
+ * @param {{ binding?: string }} options
+ */
 export function readReport(xml, { binding }) {
   return [...xml.matchAll(/<testcase\b([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g)].map(([, head, body = '']) => {
     const [path, names] = split(attribute(head, 'classname'))

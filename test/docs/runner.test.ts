@@ -64,7 +64,7 @@ const commandIn = (program: string): string => {
   return line
 }
 const quiet = (line: string) => line.replace(' work ', ' work --quiet ')
-const textOf = (task: { artifacts?: readonly { parts: readonly { text?: string }[] }[] }) =>
+const textOf = (task: { artifacts?: readonly { parts: readonly { text?: string | undefined }[] }[] | undefined }) =>
   (task.artifacts ?? []).map(({ parts }) => parts.map((part) => part.text ?? '').join('')).join('|')
 
 test('a command', async () => {

@@ -4,6 +4,7 @@
  */
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Loose } from '../cli/compliance/loose.ts'
 import { type ScriptedAgent, startAgent } from '../support/agent.ts'
 import type { Json } from '../support/agentDialects.ts'
 import { openServer, type Server as Postgres } from '../support/databases.ts'
@@ -62,7 +63,7 @@ const admin = async (world: World, method: string, path: string, body?: unknown)
     headers: { authorization: `Bearer ${world.gateway.adminKey}`, 'content-type': 'application/json' },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   })
-  return { status: response.status, json: await response.json() }
+  return { status: response.status, json: (await response.json()) as Loose }
 }
 const moved = (one: Json): Json => ({
   ...one,

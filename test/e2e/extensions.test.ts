@@ -1,5 +1,6 @@
 /** What an agent requires is required at the door, in every version and binding, whether its card or its registration says so. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { AgentCard } from '../../src/a2a/agentCard.ts'
 import { type ScriptedAgent, startAgent } from '../support/agent.ts'
 import { aWorld, type World } from '../support/world.ts'
 import { ask, reasonOf, requestFor, SURFACES } from './surfaces.ts'
@@ -48,10 +49,9 @@ describe.each(['push', 'box'])('an agent that requires an extension: %s', (name)
 
   test('its card says so, and who asks for it is served and told what is active', async () => {
     const base = `${world.gateway.url}/agents/${name}`
-    const card = await (
-      await fetch(`${base}/.well-known/agent-card.json`, { headers: { 'a2a-version': '1.0' } })
-    ).json()
-    const { extensions } = card.capabilities as { extensions: { uri: string; required?: boolean }[] }
+    const served = await fetch(`${base}/.well-known/agent-card.json`, { headers: { 'a2a-version': '1.0' } })
+    const { capabilities } = (await served.json()) as AgentCard
+    const extensions = capabilities.extensions ?? []
     expect(extensions.filter((extension) => extension.required).map(({ uri }) => uri)).toEqual([URI])
     const message = { messageId: crypto.randomUUID(), role: 'ROLE_USER', parts: [{ text: 'hello' }] }
     const response = await fetch(`${base}/message:send`, {

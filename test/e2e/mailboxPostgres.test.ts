@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Offer } from '../../src/gateway/mailbox/offer.ts'
 import { aCollector } from '../support/collector.ts'
 import { openServer } from '../support/databases.ts'
 import { aWorld, type World } from '../support/world.ts'
@@ -42,7 +43,7 @@ test('two gateways are one mailbox: sent here, taken there at once, settled here
     const answer = await fetch(world.gateway.url + path, { method: 'POST', headers })
     return answer.status === 200 ? answer.json() : answer.status
   }
-  const waiting = [there, there, there].map((world) => call(world, '/v1/inbox/lease?wait=20'))
+  const waiting = [there, there, there].map(async (world) => (await call(world, '/v1/inbox/lease?wait=20')) as Offer)
   const tasks = await Promise.all(
     [0, 1, 2].map((n) => here.client('shout').send(`${n}`, { configuration: { returnImmediately: true } })),
   )
@@ -51,6 +52,6 @@ test('two gateways are one mailbox: sent here, taken there at once, settled here
   for (const { lease } of works)
     expect(await call(here, `/v1/leases/${lease}/complete`)).toMatchObject({ settled: 'complete' })
   // Said again to the other one: the same answer, from the same row.
-  expect(await call(there, `/v1/leases/${works[0].lease}/complete`)).toMatchObject({ settled: 'complete' })
+  expect(await call(there, `/v1/leases/${works[0]?.lease}/complete`)).toMatchObject({ settled: 'complete' })
   await Promise.all([here.stop(), there.stop()])
 })

@@ -1,10 +1,20 @@
 /** B5: our signatures on cards and webhooks, by two independent verifiers, before, during and after a rotation. */
 import { type IncomingHttpHeaders, request } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import type { AgentCard, AgentCardSignature } from '../../src/a2a/agentCard.ts'
 import { cryptoAccepts, cryptoAcceptsJwt, type Jwks, sdkAccepts } from '../support/cardVerifiers.ts'
 import { openServer, type Server } from '../support/databases.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
 import { aWorld, type World } from '../support/world.ts'
+
+/** As it is served: with at least one signature. */
+type Card = AgentCard & {
+  readonly signatures: readonly [AgentCardSignature, ...AgentCardSignature[]]
+  readonly [member: string]: unknown
+}
+interface Keys {
+  readonly items: readonly { readonly id: string; readonly state: string }[]
+}
 
 let world: World
 let receiver: Receiver
@@ -26,7 +36,7 @@ afterAll(async () => {
 const get = (path: string, headers: Record<string, string> = {}) => fetch(`${world.gateway.url}${path}`, { headers })
 const CARD = '/agents/box/.well-known/agent-card.json'
 const PURE = { 'a2a-version': '1.0' }
-const cardOf = async (headers: Record<string, string> = {}) => (await get(CARD, headers)).json()
+const cardOf = async (headers: Record<string, string> = {}) => (await (await get(CARD, headers)).json()) as Card
 const jwks = async () => (await (await get('/.well-known/jwks.json')).json()) as Jwks
 const admin = async (path: string, body?: unknown) => {
   const response = await fetch(`${world.gateway.url}${path}`, {
@@ -34,10 +44,10 @@ const admin = async (path: string, body?: unknown) => {
     headers: { authorization: `Bearer ${world.gateway.adminKey}`, 'content-type': 'application/json' },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   })
-  return { status: response.status, json: await response.json() }
+  return { status: response.status, json: (await response.json()) as Keys }
 }
-const kidOf = ({ signatures }: { signatures: { protected: string }[] }) =>
-  JSON.parse(Buffer.from(signatures[0]?.protected ?? '', 'base64url').toString()).kid
+const kidOf = ({ signatures: [signature] }: Card) =>
+  JSON.parse(Buffer.from(signature.protected, 'base64url').toString()).kid
 
 /** A webhook's JWT, made now. */
 async function aJwt(): Promise<string> {
@@ -49,7 +59,7 @@ async function aJwt(): Promise<string> {
   return String(headers['x-a2a-signature-jwt'])
 }
 
-async function expectGood(card: Parameters<typeof cryptoAccepts>[0], keys: Jwks): Promise<void> {
+async function expectGood(card: Card, keys: Jwks): Promise<void> {
   expect([await sdkAccepts(card, keys), cryptoAccepts(card, keys)]).toEqual([true, true])
 }
 
@@ -68,7 +78,7 @@ test('both verifiers accept both presentations, and neither a changed byte', asy
     ])
       expect([await sdkAccepts(changed, keys), cryptoAccepts(changed, keys)]).toEqual([false, false])
     const [{ signature, ...rest }] = card.signatures
-    const turned = signature.replace(/^./, (letter: string) => (letter === 'A' ? 'B' : 'A'))
+    const turned = signature.replace(/^./, (letter) => (letter === 'A' ? 'B' : 'A'))
     const forged = { ...card, signatures: [{ ...rest, signature: turned }] }
     expect([await sdkAccepts(forged, keys), cryptoAccepts(forged, keys)]).toEqual([false, false])
   }
@@ -157,12 +167,9 @@ test('a rotation: what was signed before is good, what is signed after is good, 
   ]
   expect(cryptoAcceptsJwt(oldJwt, oldKeys)).toBe(true)
   const rotated = await admin('/v1/signing-keys/rotate', {})
-  expect([rotated.status, rotated.json.items.map((key: { state: string }) => key.state)]).toEqual([
-    200,
-    ['current', 'retiring'],
-  ])
+  expect([rotated.status, rotated.json.items.map(({ state }) => state)]).toEqual([200, ['current', 'retiring']])
   const keys = await jwks()
-  expect(keys.keys.map(({ kid }) => kid)).toEqual([rotated.json.items[0].id, oldKeys.keys[0]?.kid])
+  expect(keys.keys.map(({ kid }) => kid)).toEqual([rotated.json.items[0]?.id, oldKeys.keys[0]?.kid])
   const [newCard, newJwt] = [await cardOf(PURE), await aJwt()]
   expect(kidOf(newCard)).toBe(keys.keys[0]?.kid)
   await expectGood(newCard, keys)
@@ -262,7 +269,7 @@ describe('two gateways on one database', () => {
   test('at every moment of a rotation each one’s card is good by the other’s keys', async () => {
     const [one, other] = both as [World, World]
     const at = async (gateway: World, path: string) =>
-      (await fetch(`http://127.0.0.1:${gateway.gateway.port}${path}`, { headers: PURE })).json()
+      await (await fetch(`http://127.0.0.1:${gateway.gateway.port}${path}`, { headers: PURE })).json()
     const signedBy = async () => {
       const kids: string[] = []
       for (const [signing, publishing] of [
@@ -271,8 +278,8 @@ describe('two gateways on one database', () => {
         [one, one],
       ] as const) {
         // The card first: a key may be published between the two, but not taken away.
-        const card = await at(signing, CARD)
-        await expectGood(card, await at(publishing, '/.well-known/jwks.json'))
+        const card = (await at(signing, CARD)) as Card
+        await expectGood(card, (await at(publishing, '/.well-known/jwks.json')) as Jwks)
         kids.push(kidOf(card))
       }
       return kids
@@ -282,7 +289,7 @@ describe('two gateways on one database', () => {
       method: 'POST',
       headers: { authorization: `Bearer ${one.gateway.adminKey}` },
     })
-    const { items } = (await response.json()) as { items: { id: string; state: string }[] }
+    const { items } = (await response.json()) as Keys
     expect(items.map(({ state }) => state)).toEqual(['next', 'current'])
     const seen = new Set<string>()
     await expect

@@ -55,7 +55,7 @@ const unreachable: FetchedCard = {
 
 export async function openFace(db: Db, given: Partial<FaceTools> = {}): Promise<FaceWorld> {
   const signals = createSignals<Happenings>()
-  const [woken, replayed]: string[][] = [[], []]
+  const [woken, replayed]: [string[], string[]] = [[], []]
   const upstream = { answer: unreachable }
   const stopping = new AbortController()
   const seal = createSeal(randomBytes(32).toString('base64'))

@@ -39,7 +39,7 @@ const OPEN_TO_ALL: Pick<Contacts, 'standing' | 'mayStill'> = {
 }
 const NO_CHANNELS: Others = { admit: async () => undefined, open: () => undefined }
 
-const KEY = Buffer.alloc(32, 5)
+const KEY = Buffer.alloc(32, 5).toString('base64')
 /** Fewer turns of the wheels, so that a second of the world costs less of ours. */
 const BOUNDS = { pollTickMs: 500, cancelGraceMs: 2_000 }
 const TENANT = 'default'

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 import type { OperationName, Params } from '../../src/a2a/operations.ts'
 import type { Task } from '../../src/a2a/tasks.ts'
 import type { Offer } from '../../src/gateway/mailbox/offer.ts'
-import type { Verdict } from '../../src/gateway/mailbox/settle.ts'
+import type { Verdict } from '../../src/gateway/mailbox/verdict.ts'
 import type { Caller } from '../../src/ports.ts'
 import { CALLER, inWorld, said, untilHeard, type World } from './world.ts'
 
@@ -138,7 +138,7 @@ abstract class OfTask extends Command {
   fits(_: ModelTask): boolean {
     return true
   }
-  check({ tasks }: Readonly<Model>) {
+  override check({ tasks }: Readonly<Model>) {
     return tasks.some((task) => this.fits(task))
   }
   async run(model: Model, real: Real) {
@@ -168,7 +168,7 @@ class Get extends OfTask {
 class Cancel extends OfTask {
   async of(task: ModelTask, _: Model, real: Real) {
     const { value, refused } = await ask(real, 'CancelTask', { id: task.id })
-    if (task.state === 'COMPLETED') return expect(refused).toBe('TASK_NOT_CANCELABLE') as unknown as void
+    if (task.state === 'COMPLETED') return expect(refused).toBe('TASK_NOT_CANCELABLE')
     expect(stateOf(value)).toBe('CANCELED')
     task.state = 'CANCELED'
     task.mail = 'none'

@@ -57,9 +57,10 @@ describe('the report', () => {
   // In the order of the lists, not of who was first.
   const inOrder = (kind: 'defaults' | 'codes', checks: object) =>
     new Map(
-      Object.keys(checks).map(
-        (name) => [name, results[kind].get(name) ?? { status: 'fail', note: 'not run' }] as const,
-      ),
+      Object.keys(checks).map((name): [string, Result] => [
+        name,
+        results[kind].get(name) ?? { status: 'fail', note: 'not run' },
+      ]),
     )
   const found = () => {
     const defaults = inOrder('defaults', DEFAULTS)

@@ -115,7 +115,7 @@ section('3.2 parameters', (at) => {
 section('3.4 multi-turn', (at) => {
   test.each(WAYS)('3.4.1 contexts: made when absent, kept when given, one for many tasks: %s', async (way) => {
     const speaker = at().speaker()
-    const send = async (more: object) =>
+    const send = async (more: Record<string, unknown>) =>
       (await speaker.must(way, 'SendMessage', { message: aMessage('complete', more) })).task
     const made = await send({})
     expect(made.contextId).toBeTruthy()

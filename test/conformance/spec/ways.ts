@@ -2,7 +2,7 @@
  * One operation of A2A 1.0 over any of its three bindings, and what came of it in one form. Nothing of ours is in between:
  * HTTP is written by hand, gRPC goes through Connect's client with the messages of the .proto file.
  */
-import { create, fromJson, type GenMessage, type JsonValue, type Message, toJson } from '@bufbuild/protobuf'
+import { create, type DescMessage, fromJson, type JsonValue, type MessageShape, toJson } from '@bufbuild/protobuf'
 import { Code, type Client as ConnectClient, ConnectError, createClient } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'
 import type { OperationName } from '../../../src/a2a/operations.ts'
@@ -44,7 +44,7 @@ export interface Speaker {
   stream(way: Way, name: Streaming, params: Loose, until?: (event: Loose) => boolean): Promise<Loose[]>
 }
 
-const RESULTS: Readonly<Record<Unary, GenMessage<Message>>> = {
+const RESULTS: Readonly<Record<Unary, DescMessage>> = {
   SendMessage: pb.SendMessageResponseSchema,
   GetTask: pb.TaskSchema,
   ListTasks: pb.ListTasksResponseSchema,
@@ -94,7 +94,9 @@ export function restRequest(name: OperationName, params: Loose): Built {
     return encodeURIComponent(value)
   })
   if (method === 'POST') return { method, path, body: JSON.stringify(rest) }
-  const query = new URLSearchParams(Object.entries(rest).map(([key, value]) => [key, String(value)])).toString()
+  const query = new URLSearchParams(
+    Object.entries(rest).map(([key, value]): [string, string] => [key, String(value)]),
+  ).toString()
   return { method, path: query ? `${path}?${query}` : path }
 }
 
@@ -211,12 +213,15 @@ async function* framesOf(response: Response): AsyncGenerator<string> {
 }
 
 type Service = ConnectClient<typeof pb.A2AService>
-type Rpc = (message: Message, options: { headers: Record<string, string> }) => Promise<Message>
+type Rpc = (
+  message: MessageShape<DescMessage>,
+  options: { headers: Record<string, string> },
+) => Promise<MessageShape<DescMessage>>
 const lower = (name: string): string => name[0]?.toLowerCase() + name.slice(1)
 
 /** JSON as anybody writes it becomes the message of the .proto. */
-function messageFor(name: OperationName, params: Loose): Message {
-  const schema = pb.A2AService.method[lower(name) as keyof typeof pb.A2AService.method].input as GenMessage<Message>
+function messageFor(name: OperationName, params: Loose): MessageShape<DescMessage> {
+  const schema: DescMessage = pb.A2AService.method[lower(name) as keyof typeof pb.A2AService.method].input
   return params === undefined ? create(schema) : fromJson(schema, params)
 }
 

@@ -47,7 +47,8 @@ export async function mustBeTheLog(act: Act, { taskId, frames }: { taskId: strin
   must((frames.at(-1)?.id ?? 0) <= last, `stream of ${taskId} is beyond the log`)
 }
 
-export const textOf = (task: { artifacts?: readonly { parts: readonly { text?: string }[] }[] | undefined }): string =>
-  (task.artifacts ?? []).flatMap(({ parts }) => parts.map(({ text }) => text ?? '')).join('')
+export const textOf = (task: {
+  artifacts?: readonly { parts: readonly { text?: string | undefined }[] }[] | undefined
+}): string => (task.artifacts ?? []).flatMap(({ parts }) => parts.map(({ text }) => text ?? '')).join('')
 
 export const EXTENSION = 'urn:x-waypost:store-and-forward:1'

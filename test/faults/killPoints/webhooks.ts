@@ -92,7 +92,7 @@ export const WEBHOOKS: readonly Scenario[] = [
       await act.reaches('dedupes', task.id, 'COMPLETED')
       const last = (await logOf(act, task.id)).at(-1)?.seq
       await act.until('the last webhook', async () => {
-        const left = (await act.sql`select id from deliveries where kind = 'webhook' and state in (0, 1)`) as unknown[]
+        const left = await act.sql`select id from deliveries where kind = 'webhook' and state in (0, 1)`
         return left.length === 0
       })
       const [row] = (await act.sql`

@@ -141,6 +141,7 @@ test('presence follows from what was seen', () => {
     failures: 0,
     probeAt: null,
     seenAt: null,
+    workedAt: null,
     ...given,
   })
   const a2a = anAgent({ connector: { kind: 'a2a', url: 'http://a.test' } })

@@ -33,6 +33,7 @@ describe('leases of ours that nobody answers for', () => {
     signals: createSignals<Happenings>(),
     wake: (_tenant, destination) => void woken.push(destination),
     standing,
+    lost: async ({ id }) => expect.unreachable(`${id} is no one else's`),
   })
   const lost = async (agent: string) => {
     await createOpen(db).submit(aNewTask({ agent }))

@@ -12,6 +12,7 @@ function streamOf(pieces: Uint8Array[], end: { kind: 'end' } | EgressFailure = {
       const bytes = pieces.shift()
       return bytes ? { kind: 'piece', bytes } : end
     },
+    trailers: () => ({}),
     close() {
       closed = true
     },

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { AgentCard as SdkCard } from '@a2a-js/sdk'
-import { fromJson, type JsonValue, toJson } from '@bufbuild/protobuf'
+import { fromJson, type JsonObject, toJson } from '@bufbuild/protobuf'
 import { Ajv } from 'ajv'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { AgentCard } from '../../../src/a2a/agentCard.ts'
@@ -154,6 +154,7 @@ describe.each(SHAPES)('$file', ({ file: _, ...shape }) => {
     }
     const present = createPresentCard({
       find: async () => agent,
+      findOpen: async () => agent,
       publicUrl: () => 'https://gw.test',
       interfaces: waysIn(['1.0', '0.3'], undefined),
       sign: signer.signatures,
@@ -174,7 +175,7 @@ describe.each(SHAPES)('$file', ({ file: _, ...shape }) => {
   })
 
   test('is shown pure, as the proto has it, signed for the official verifier', async () => {
-    const pure = VERSIONS['1.0']?.encodeCard(await presented()) as JsonValue & { signatures: object[] }
+    const pure = VERSIONS['1.0']?.encodeCard(await presented()) as JsonObject & { signatures: object[] }
     // Strict: a member that the proto does not know is an error.
     const message = fromJson(AgentCardSchema, pure)
     expect(fromJson(AgentCardSchema, toJson(AgentCardSchema, message))).toEqual(message)

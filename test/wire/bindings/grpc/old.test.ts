@@ -1,10 +1,20 @@
 /** The service of 0.3, byte by byte: what the official clients do not show, and what 1.0 has no place for. */
-import { create, fromBinary, type JsonObject, toBinary, toJson } from '@bufbuild/protobuf'
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type JsonObject,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+  toJson,
+} from '@bufbuild/protobuf'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   CancelTaskRequestSchema,
   GetTaskPushNotificationConfigRequestSchema,
   GetTaskRequestSchema,
+  type MessageSchema,
   Role,
   SendMessageRequestSchema,
   SendMessageResponseSchema,
@@ -26,8 +36,13 @@ const rpc = (method: string, message: Uint8Array, more: Asking = {}) =>
     metadata: { authorization: `Bearer ${world.gateway.adminKey}`, 'x-waypost-agent': 'echo', ...more.metadata },
   })
 
-type Send = Parameters<typeof create<typeof SendMessageRequestSchema>>[1]
-const sendOf = (words: string, more: Send = {}, message: JsonObject = {}) =>
+/** What a message is made of, never one that is made. */
+type Init<Schema extends DescMessage> = Exclude<MessageInitShape<Schema>, MessageShape<Schema>>
+const sendOf = (
+  words: string,
+  more: Init<typeof SendMessageRequestSchema> = {},
+  message: Init<typeof MessageSchema> = {},
+) =>
   toBinary(
     SendMessageRequestSchema,
     create(SendMessageRequestSchema, {
@@ -36,7 +51,7 @@ const sendOf = (words: string, more: Send = {}, message: JsonObject = {}) =>
         role: Role.USER,
         content: [{ part: { case: 'text', value: words } }],
         ...message,
-      } as NonNullable<Send>['request'],
+      },
       ...more,
     }),
   )
@@ -105,7 +120,7 @@ describe('a send', () => {
   })
 
   test('a file keeps its name and a part its metadata, beyond what 0.3.0 has fields for', async () => {
-    const content = [
+    const content: Init<typeof MessageSchema>['content'] = [
       { part: { case: 'text', value: 'artifact' }, metadata: { of: 'text' } },
       {
         part: {
@@ -115,7 +130,7 @@ describe('a send', () => {
       },
       { part: { case: 'data', value: { data: { n: 1, deep: { list: [null, 'x'] } } } } },
     ]
-    const { id } = taskIn((await rpc('SendMessage', sendOf('', {}, { content } as never))).replies[0])
+    const { id } = taskIn((await rpc('SendMessage', sendOf('', {}, { content }))).replies[0])
     expect((await world.client('echo').get(id)).history?.[0]?.parts).toEqual([
       { text: 'artifact', metadata: { of: 'text' } },
       { raw: 'AP8=', mediaType: 'text/plain', filename: 'a' },

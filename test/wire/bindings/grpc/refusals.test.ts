@@ -1,12 +1,20 @@
 /** Mistaken and hostile rpcs on a running gateway (bad inputs, table L): a definite status, its details, and it lives on. */
 import { connect, constants } from 'node:http2'
 import { connect as connectSocket } from 'node:net'
-import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from '@bufbuild/protobuf'
 import { BinaryWriter } from '@bufbuild/protobuf/wire'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   GetTaskRequestSchema,
   ListTasksRequestSchema,
+  type MessageSchema,
   Role,
   SendMessageRequestSchema,
   SendMessageResponseSchema,
@@ -37,8 +45,10 @@ afterAll(async () => {
   await agent?.stop()
 })
 
-type Send = MessageInitShape<typeof SendMessageRequestSchema>
-const message = (words = 'artifact'): NonNullable<Send['message']> => ({
+/** What a message is made of, never one that is made. */
+type Init<Schema extends DescMessage> = Exclude<MessageInitShape<Schema>, MessageShape<Schema>>
+type Send = Init<typeof SendMessageRequestSchema>
+const message = (words = 'artifact'): Init<typeof MessageSchema> => ({
   messageId: crypto.randomUUID(),
   role: Role.USER,
   parts: [{ content: { case: 'text', value: words } }],
