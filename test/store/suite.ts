@@ -1,6 +1,7 @@
 /** What the store promises, written once and run on both drivers. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { chance, uuidv7 } from '../../src/platform/ids.ts'
+import { claimByKey } from '../../src/store/claimByKey.ts'
 import type { Db } from '../../src/store/db.ts'
 import {
   claim,
@@ -276,6 +277,42 @@ export function storeSuite(driver: string, open: () => Promise<{ db: Db; close: 
       expect(
         await claim(db, { tenant: 't', destination: 'webhook:twins', watermark: 0, count: 9, owner }),
       ).toHaveLength(2)
+    })
+
+    test('by key: the heads that are free, round and round, whatever waits behind them', async () => {
+      const byKey = (after: string, count = 2) =>
+        claimByKey(db, { tenant: 't', destination: 'agent:keys', count, owner, after })
+      const opened: Record<string, NewTask[]> = { a: [], b: [], c: [] }
+      for (const key of ['a', 'b', 'c', 'a', 'b', 'a'])
+        opened[key]?.push(await openTask({ agent: 'keys', orderingKey: `k/${key}` }))
+      const later = new Date(Date.now() + 3_600_000).toISOString()
+      await openTask({ agent: 'keys', orderingKey: 'k/d', notBefore: later })
+      const ids = (key: string, at: number) => opened[key]?.[at]?.id
+      const [a, b] = await byKey('')
+      expect([a?.id, b?.id]).toEqual([ids('a', 0), ids('b', 0)])
+      expect((await byKey('k/b')).map(({ id }) => id)).toEqual([ids('c', 0)])
+      expect(await byKey('')).toEqual([])
+      await append(
+        aChange(a!, { events: [statusEvent('TASK_STATE_COMPLETED')], state: 3, settle: deliveryState('done') }),
+      )
+      const [next, ...rest] = await byKey('')
+      expect([next?.id, next?.attempt, rest]).toEqual([ids('a', 1), 1, []])
+    })
+
+    test('by key: of two who claim at once each head goes to one', async () => {
+      const opened = await Promise.all(
+        Array.from({ length: 24 }, (_, at) => openTask({ agent: 'race', orderingKey: `k/${at % 12}` })),
+      )
+      const claims = await Promise.all(
+        Array.from({ length: 4 }, () =>
+          claimByKey(db, { tenant: 't', destination: 'agent:race', count: 12, owner, after: '' }),
+        ),
+      )
+      const taken = claims.flat()
+      expect(new Set(taken.map(({ orderingKey }) => orderingKey)).size).toBe(taken.length)
+      expect(taken).toHaveLength(12)
+      const order = new Map(opened.map(({ id, orderingKey }) => [id, orderingKey]))
+      for (const { id, orderingKey } of taken) expect(order.get(id)).toBe(orderingKey)
     })
 
     test('each event owes its webhook, in the same statement, and they are carried in order', async () => {

@@ -9,6 +9,7 @@
 import { isTerminal } from '../../a2a/tasks.ts'
 import type { HappeningSignals } from '../../happenings.ts'
 import { LIMITS } from '../../limits.ts'
+import { onAbort } from '../../platform/aborts.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type LoopTools, loop, type Service } from '../../platform/service.ts'
 import type { StreamEntry } from '../../ports.ts'
@@ -103,7 +104,9 @@ export function createCollector(tools: CollectTools): Collector {
         const rest = Math.max(0, lookedAt + LIMITS.pollMs - clock.elapsed())
         const woken = new AbortController()
         wakeUp = () => woken.abort()
-        await clock.sleep(rest, AbortSignal.any([signal, woken.signal]))
+        const forget = onAbort(signal, wakeUp)
+        await clock.sleep(rest, woken.signal)
+        forget()
       }
       if (signal.aborted) return
       if (clock.elapsed() - lookedAt >= LIMITS.pollMs) {

@@ -40,6 +40,11 @@ export interface Lane {
   claiming: boolean
   /** Nothing due is older: milliseconds since 1970, database time. */
   watermark: number
+  /**
+   * A claim in the order of time was slow, as many rows of few ordering keys make it: claims go by key, from this one on,
+   * until the lane is empty. undefined: by time.
+   */
+  byKey: string | undefined
   /** Ordering keys with something waiting behind what is in flight. */
   readonly blocked: Set<string>
   /** Paused by an operator: nothing is claimed. */
@@ -63,6 +68,7 @@ export function newLane(tenant: string, destination: string, kind: DestinationKi
     behind: false,
     claiming: false,
     watermark: 0,
+    byKey: undefined,
     blocked: new Set(),
     paused: false,
     probing: false,

@@ -65,13 +65,14 @@ export function streamTail(response: ServerResponse, tail: Tail, { clock, draini
       }
       // A reader that takes nothing must not fill our memory: it comes back with its last id and loses nothing.
       if (response.writableLength > LIMITS.streamBufferBytesMax) return end()
-      if (items.length === 0) await clock.sleep(LIMITS.pollMs, AbortSignal.any([ending.signal, hint.signal]))
+      if (items.length === 0) await clock.sleep(LIMITS.pollMs, hint.signal)
     }
   }
 
   function end(): void {
     if (ending.signal.aborted) return
     ending.abort()
+    nudge()
     open--
     clearInterval(heartbeat)
     clearTimeout(age)

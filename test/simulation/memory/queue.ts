@@ -28,6 +28,14 @@ export const QUEUE: Statements = {
     for (const one of taken) Object.assign(one, { state: 1, attempt: one.attempt + 1, lease: tables.newId(), owner })
     return taken.map(leased)
   },
+  'deliveries.claimByKey': (tables, [tenant, destination, count, owner, after]) => {
+    const taken = due(tables, tenant as string, destination as string, 0)
+      .filter((one) => one.priority < 4 && one.orderingKey > (after as string))
+      .sort((a, b) => (a.orderingKey < b.orderingKey ? -1 : 1))
+      .slice(0, Number(count))
+    for (const one of taken) Object.assign(one, { state: 1, attempt: one.attempt + 1, lease: tables.newId(), owner })
+    return taken.map(leased)
+  },
   'deliveries.settle': (tables, values) =>
     readRows(values, 0, 14).flatMap(
       ([tenant, id, lease, , , attempt, state, waitMs, counts, code, reason, , outcome]) => {
