@@ -98,6 +98,12 @@ export const ASKING = {
     'ask the operator for more room (WAYPOST_TENANT_QUOTAS), or wait until old tasks are gone',
     'waypost task list',
   ),
+  WAYPOST_ERR_NOT_A_MAILBOX: page(
+    'this agent is called by the gateway and collects nothing, so it has no inbox to look into',
+    'nothing was asked, nothing happened',
+    'name an agent that was registered without an address of its own',
+    'waypost agent list',
+  ),
   WAYPOST_ERR_CONFLICT: page(
     'it exists already and is not yours, or it changed meanwhile',
     'nothing happened',

@@ -20,6 +20,12 @@ export const RUNNING = {
     'see the flags',
     'waypost help serve',
   ),
+  WAYPOST_ERR_FAILPOINT: page(
+    'a failpoint of WAYPOST_FAILPOINTS was reached, which made something fail on purpose',
+    'whatever the test wanted to see; nobody sets this but tests',
+    'unset WAYPOST_FAILPOINTS and start again',
+    'waypost config show',
+  ),
   WAYPOST_ERR_NODE_VERSION: page(
     'this Node is older than 20.19',
     'nothing is installed or started',

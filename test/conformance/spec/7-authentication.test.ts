@@ -54,8 +54,9 @@ section(
       })
 
       test.each(WAYS)('lists hold the own tasks only, without a filter and with one: %s', async (way) => {
-        const contextId = uuidv7()
         const [one, two] = await Promise.all([at().as(`one-${uuidv7()}`), at().as(`two-${uuidv7()}`)])
+        // Each in a context that it named by hand: such ids are each caller's own, even if they are alike.
+        const contextId = `by-hand-${uuidv7()}`
         const send = async (speaker: typeof one) =>
           (await speaker.must(way, 'SendMessage', { message: aMessage('complete', { contextId }) })).task.id
         const [first, second] = [await send(one), await send(two)]
