@@ -52,6 +52,7 @@ export const ROUTES: Readonly<Record<string, Who | typeof ANYONE>> = {
   'GET /v1/signing-keys': OPERATORS,
   'POST /v1/signing-keys/rotate': OPERATORS,
   'POST /v1/issuers/refresh': OPERATORS,
+  'POST /v1/master-key/reseal': OPERATORS,
   'GET /v1/tasks': FOLLOWS,
   'GET /v1/tasks/:id': FOLLOWS,
   'GET /v1/tasks/:id/explain': FOLLOWS,
