@@ -44,6 +44,7 @@ const SAMPLES: Readonly<Record<string, readonly string[]>> = {
   'key list': [],
   'key revoke': ['k1', '--yes'],
   'key signing': [],
+  'key rotate-master': [],
   'key rotate-signing': ['--grace', '1h'],
   'audit list': ['--actor', 'operator'],
   'audit verify': [],

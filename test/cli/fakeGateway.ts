@@ -100,6 +100,7 @@ const CANNED: Readonly<Record<string, unknown>> = {
       { id: 's1', state: 'retiring' },
     ],
   },
+  'POST /v1/master-key/reseal': { resealed: 3, changed: 0, lost: [] },
   'DELETE /v1/keys/k1': { id: 'k1', revoked: true },
   'POST /v1/match': {
     items: [
