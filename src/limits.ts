@@ -218,8 +218,6 @@ export const LIMITS = {
   webhookChallengeMs: 10_000,
   webhookReplyBytesMax: 16 * KiB,
   webhookInflightPerReceiver: 5,
-  /** A webhook that was claimed ahead and waited longer looks once more whether its config is still there. */
-  webhookFreshMs: 20,
   pushConfigsPerTaskMax: 10,
 
   // What an agent may answer (SR-63)

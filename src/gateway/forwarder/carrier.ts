@@ -1,7 +1,6 @@
 /** Makes leased deliveries ready to run: reads what they carry, and runs the attempt of their kind. One row per kind. */
 import type { Message } from '../../a2a/tasks.ts'
 import type { DestinationKind, Outcome, Verdict } from '../../delivery.ts'
-import { LIMITS } from '../../limits.ts'
 import {
   createSettle,
   deliveryState,
@@ -75,10 +74,8 @@ export function createCarrier(
   }
 
   /** What was claimed ahead of its place may have waited for it, and its config be deleted meanwhile (P13). */
-  async function standsNow({ tenant, taskId, configId }: Leased, loadedAt: number): Promise<boolean> {
-    if (clock.elapsed() - loadedAt < LIMITS.webhookFreshMs) return true
-    return standing.submit({ tenant, taskId, id: configId ?? '' })
-  }
+  const standsNow = ({ tenant, taskId, configId }: Leased): Promise<boolean> =>
+    standing.submit({ tenant, taskId, id: configId ?? '' })
 
   async function runMessage(leased: Leased, load: MessageLoad, message?: Message): Promise<LaneResult> {
     const start = { leased, load, startedAt: clock.elapsed(), ...(message && { message }) }
@@ -133,13 +130,12 @@ export function createCarrier(
     async load(kind, leased) {
       if (kind === 'webhook') {
         const loads = new Map((await loadWebhooks(forwarder.db, leased)).map((load) => [load.id, load]))
-        const loadedAt = clock.elapsed()
         return leased.flatMap((one) => {
           const load = loads.get(one.id)
           if (!load) return []
           const send = load.gone ? undefined : prepareWebhook(one, load, tools)
           const run = async (leave: () => void) => {
-            const stands = send !== undefined && (await standsNow(one, loadedAt))
+            const stands = send !== undefined && (await standsNow(one))
             const attempt = await runWebhookAttempt(one, stands ? send : undefined, { ...tools, leave }, stopping)
             return report(
               one,

@@ -241,8 +241,8 @@ export const BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'gateway/forwarder/carrier.ts',
-        find: 'if (clock.elapsed() - loadedAt < LIMITS.webhookFreshMs) return true\n',
-        put: 'if (clock.elapsed() >= loadedAt) return true\n',
+        find: 'send !== undefined && (await standsNow(one))',
+        put: '(await Promise.resolve([standsNow].length)) > 0 && send !== undefined',
       },
     ],
     foundBy: ['C13'],
