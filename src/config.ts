@@ -44,6 +44,21 @@ const rateSetting = (env: string, flag: string, fallback: string, means: string)
     means,
   )
 
+/** A number of days, parts of one too, or `off`; kept as text. */
+const daysSetting = (env: string, flag: string, fallback: string, means: string) =>
+  setting(
+    env,
+    flag,
+    z.coerce
+      .string()
+      .regex(/^(off|\d{1,5}(\.\d{1,9})?)$/, { error: 'a number of days (30, 0.5), or off' })
+      .default(fallback),
+    means,
+  )
+
+/** Days of such a setting; Infinity: for ever. */
+export const daysOf = (text: string): number => (text === 'off' || Number(text) === 0 ? Infinity : Number(text))
+
 export const SETTINGS = {
   databaseUrl: setting(
     'DATABASE_URL',
@@ -287,6 +302,18 @@ export const SETTINGS = {
     'egress-https',
     z.enum(['required', 'optional']).optional(),
     'whether webhooks and agents outside of those networks must be https (default: required with DATABASE_URL, optional on the embedded database)',
+  ),
+  retentionDays: daysSetting(
+    'WAYPOST_RETENTION_DAYS',
+    'retention-days',
+    '30',
+    'how long tasks are kept after they have ended; then they go with all that is theirs. 0 or off: for ever',
+  ),
+  deadLetterDays: daysSetting(
+    'WAYPOST_DEAD_LETTER_DAYS',
+    'dead-letter-days',
+    '90',
+    'how long dead letters are kept, and their tasks; never shorter than WAYPOST_RETENTION_DAYS. 0 or off: for ever',
   ),
   log: setting(
     'WAYPOST_LOG',

@@ -55,6 +55,10 @@ export interface Happenings {
   'quota.refused': { tenant: string; caller: string; scope: string; operation: string }
   'egress.blocked': { host: string; reason: string }
   'store.failed': { statement: string; outcome: 'not done' | 'unknown'; reason: string }
+  /** What had ended long ago is no more: one page. */
+  'tasks.purged': { tenant: string; tasks: number; ms: number }
+  /** All of it was looked at; `kept`: older than the retention, and still needed. */
+  'retention.walked': { purged: number; kept: number; ms: number }
   'store.replaced': { reason: string }
   'replica.lost': { replica: string; leases: number }
   'service.failed': { service: string; error: string }

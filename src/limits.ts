@@ -89,6 +89,8 @@ export const LIMITS = {
   leaseMs: 15_000,
   leaseHeartbeatMs: 4_000,
   sweepEveryMs: 2_000,
+  /** What has ended long ago is looked for this often. */
+  purgeEveryMs: 10 * MINUTE_MS,
   /** Every lane is looked at this often, woken or not. */
   pollMs: 1_000,
   /** One claim: round-robin over lanes, so that one backlog of a million does not starve others. */

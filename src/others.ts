@@ -1,6 +1,7 @@
 /** Builds what gives its tasks to others: channels, the directory, and the collector that takes their answers home. */
 import { A2AError } from './a2a/errors.ts'
 import { buildOperations, type Outward, type Parties, type Queue } from './assembly.ts'
+import { daysOf } from './config.ts'
 import type { Quotas } from './gateway/callers/quotas.ts'
 import { channelIn } from './gateway/channels/channel.ts'
 import { type Channels, createChannels } from './gateway/channels/channels.ts'
@@ -10,6 +11,7 @@ import { askDirectory, type DirectoryTools } from './gateway/directory/directory
 import { createRings } from './gateway/mailbox/ring.ts'
 import type { Others } from './gateway/operations/tools.ts'
 import type { OpenTools } from './gateway/tasks/open.ts'
+import { createRetention } from './gateway/tasks/retention.ts'
 import type { Ground } from './ground.ts'
 import { roomIn } from './guards.ts'
 import { channelRoutes } from './http/admin/channels.ts'
@@ -119,7 +121,14 @@ export function buildDoors(ground: Ground, outward: Outward, parties: Parties, q
     ...{ db, clock, now, loopTools, signals, published: opening.published, wake: queue.wake },
     findAgent: parties.agents.find,
   })
-  return { execute, services: [collector, rings], faces }
+  const retention = createRetention({
+    ...{ db, clock, now, loopTools, signals },
+    owner: queue.replica.id,
+    gone: queue.hub.gone,
+    days: daysOf(ground.config.retentionDays),
+    deadDays: daysOf(ground.config.deadLetterDays),
+  })
+  return { execute, services: [collector, rings, retention], faces }
 }
 
 function buildFaces(

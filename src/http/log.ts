@@ -53,6 +53,11 @@ const LINES: { readonly [H in Happening]: Line<H> } = {
   'quota.refused': { level: 'debug', fields: ['tenant', 'caller', 'scope', 'operation'] },
   'egress.blocked': { level: 'warn', fields: ['host', 'reason'] },
   'store.failed': { level: 'error', fields: ['statement', 'outcome', 'reason'] },
+  'tasks.purged': { level: 'debug', fields: ['tenant', 'tasks', 'ms'] },
+  'retention.walked': {
+    level: ({ purged }) => (purged > 0 ? 'info' : 'debug'),
+    fields: ['purged', 'kept', 'ms'],
+  },
   'store.replaced': { level: 'error', fields: ['reason'] },
   'replica.lost': { level: 'warn', fields: ['replica', 'leases'] },
   'service.failed': { level: 'error', fields: ['service', 'error'] },

@@ -92,6 +92,12 @@ function countWork(signals: HappeningSignals, registry: Registry): (() => void)[
   ])
   const attemptSeconds = histogram('waypost_delivery_attempt_seconds', 'One attempt', ['kind', 'outcome'])
   const waitedSeconds = histogram('waypost_delivery_wait_seconds', 'From owed to the attempt that delivered', ['kind'])
+  const purged = counter('waypost_tasks_purged_total', 'Tasks removed because they had ended long ago', [])
+  const overdue = new Gauge({
+    name: 'waypost_tasks_past_retention',
+    help: 'Tasks older than the retention that are still needed, at the last look of the replica that looks',
+    registers,
+  })
   const streams = new Gauge({
     name: 'waypost_streams_open',
     help: 'Streams to clients',
@@ -116,6 +122,8 @@ function countWork(signals: HappeningSignals, registry: Registry): (() => void)[
       attemptSeconds.observe({ kind, outcome }, ms / 1_000)
       if (outcome === 'delivered') waitedSeconds.observe({ kind }, waitedMs / 1_000)
     }),
+    signals.on('tasks.purged', ({ tasks }) => purged.inc(tasks)),
+    signals.on('retention.walked', ({ kept }) => overdue.set(kept)),
     signals.on('stream.opened', ({ binding }) => streams.inc({ binding: word(binding) })),
     signals.on('stream.closed', ({ binding, why }) => {
       streams.dec({ binding: word(binding) })
@@ -203,6 +211,11 @@ function queueGauges(db: Db, registry: Registry): () => Promise<void> {
   const refused = byAgent('waypost_agent_card_refused', '1 while the last card of the agent was not taken')
   const dead = new Gauge({ name: 'waypost_dead_letters', help: 'Deliveries that wait for an operator', registers })
   const replicas = new Gauge({ name: 'waypost_replicas', help: 'Replicas alive', registers })
+  const kept = new Gauge({
+    name: 'waypost_oldest_task_seconds',
+    help: 'Age of the oldest task that is kept',
+    registers,
+  })
   const left = new Gauge({
     name: 'waypost_agents_without_label',
     help: '1 when there are more agents than labels',
@@ -226,6 +239,7 @@ function queueGauges(db: Db, registry: Registry): () => Promise<void> {
       }
       dead.set(totals.dead)
       replicas.set(totals.replicas)
+      kept.set(totals.oldestSeconds ?? 0)
       left.set(agents.length > AGENTS_MAX ? 1 : 0)
     } catch {
       // store.failed counts it; a scrape must not fail with the database, that is when one looks.

@@ -3,6 +3,7 @@ import { QUIET } from '../delivery.ts'
 import { arrayLiteral } from './arrays.ts'
 import type { Db, Statement } from './db.ts'
 import type { AttemptRow, LaneRow } from './inspect.ts'
+import { TENANTS } from './tenants.ts'
 
 const ms = (column: string, name: string): string => `(extract(epoch from ${column}) * 1000)::float8 as "${name}"`
 
@@ -42,16 +43,20 @@ const TOTALS: Statement = {
   write: false,
   text: `select (select count(*)::int from (select 1 from deliveries where state in (3, 5) limit ${COUNT_MAX}) k) as dead,
   (select count(*)::int from lanes where closed_at is not null) as "lanesClosed",
-  (select count(*)::int from replicas where until > now()) as replicas`,
+  (select count(*)::int from replicas where until > now()) as replicas,
+  (select extract(epoch from now() - min(o.created_at))::float8 from (${TENANTS}) t
+    cross join lateral (select created_at from tasks where tenant = t.tenant order by id limit 1) o) as "oldestSeconds"`,
 }
 export interface Totals {
   readonly dead: number
   readonly lanesClosed: number
   readonly replicas: number
+  /** Age of the oldest task; null: there is none. */
+  readonly oldestSeconds: number | null
 }
 /** Over all tenants. */
 export const readTotals = async (db: Db): Promise<Totals> =>
-  (await db.query<Totals>(TOTALS, []))[0] ?? { dead: 0, lanesClosed: 0, replicas: 0 }
+  (await db.query<Totals>(TOTALS, []))[0] ?? { dead: 0, lanesClosed: 0, replicas: 0, oldestSeconds: null }
 
 export interface WebhookRow {
   readonly id: string

@@ -94,7 +94,11 @@ export const submissions = pgTable(
     seq: integer('seq').notNull(),
     createdAt: createdAt(),
   },
-  (t) => [primaryKey({ columns: [t.tenant, t.caller, t.agent, t.key] })],
+  (t) => [
+    primaryKey({ columns: [t.tenant, t.caller, t.agent, t.key] }),
+    // For the purge, which knows a task and not its keys. Ids are in the order of time: it grows at its end only.
+    index('submissions_by_task').on(t.tenant, t.taskId),
+  ],
 )
 
 /**

@@ -6,7 +6,7 @@ import { TASK_STATES, type TaskState } from '../a2a/tasks.ts'
 import { columns, joinJson, splitJson } from './arrays.ts'
 import type { Batch } from './batch.ts'
 import { createBatch } from './batch.ts'
-import type { Db, Statement } from './db.ts'
+import { type Db, type Statement, StoreError } from './db.ts'
 
 /** A send that makes a task. All of it is written, or none. */
 export interface NewTask {
@@ -146,25 +146,34 @@ export function createOpen(db: Db, options: { lanes?: number } = {}): Batch<NewT
     repeatable: true,
     ...options,
     weigh: (task) => task.body.length + 200,
-    async run(rows) {
-      const json = [
-        rows.map(({ body }) => body),
-        rows.map(({ request }) => request),
-        rows.map(({ config }) => config),
-        rows.map(({ mail }) => mail),
-      ]
-      const written = await db.query<{ id: string }>(OPEN, [...columns(rows, NEW_TASK), ...json.map(joinJson)])
-      const opened = new Set(written.map(({ id }) => id))
-      return Promise.all(rows.map((row) => (opened.has(row.id) ? ({ kind: 'opened' } as const) : repeated(db, row))))
-    },
+    run: (rows) => write(db, rows),
   })
 }
 
+/** How often a key may be found taken by a task that is purged before it is looked at. */
+const PURGED_MAX = 3
+
+async function write(db: Db, rows: readonly NewTask[], again = 0): Promise<Opened[]> {
+  const json = [
+    rows.map(({ body }) => body),
+    rows.map(({ request }) => request),
+    rows.map(({ config }) => config),
+    rows.map(({ mail }) => mail),
+  ]
+  const written = await db.query<{ id: string }>(OPEN, [...columns(rows, NEW_TASK), ...json.map(joinJson)])
+  const opened = new Set(written.map(({ id }) => id))
+  return Promise.all(rows.map((row) => (opened.has(row.id) ? ({ kind: 'opened' } as const) : repeated(db, row, again))))
+}
+
 /** The key was taken: by an earlier send, by a twin in the same batch, or by this very row, sent again after a lost connection. */
-async function repeated(db: Db, row: NewTask): Promise<Opened> {
+async function repeated(db: Db, row: NewTask, again: number): Promise<Opened> {
   const found = row.key === null ? undefined : await findSubmission(db, { ...row, key: row.key })
-  if (!found || found.taskId === row.id) return { kind: 'opened' }
-  return { kind: 'repeated', ...found }
+  if (found) return found.taskId === row.id ? { kind: 'opened' } : { kind: 'repeated', ...found }
+  // Without a key nothing can have been in its way. With one, that task has just been purged, and this one was not written.
+  if (row.key === null) return { kind: 'opened' }
+  if (again === PURGED_MAX)
+    throw new StoreError(OPEN.name, 'not done', undefined, new Error('the task of this key is being purged'))
+  return (await write(db, [row], again + 1))[0] as Opened
 }
 
 /** What is known of a task without its log. */

@@ -17,6 +17,7 @@ import { type LoopTools, loop, type Service } from '../../platform/service.ts'
 import type { StreamEntry } from '../../ports.ts'
 import type { Db } from '../../store/db.ts'
 import { readAfter, readEvents } from '../../store/events.ts'
+import { existingTasks } from '../../store/purge.ts'
 import { fromRow } from './entries.ts'
 
 export interface Follower {
@@ -40,6 +41,8 @@ export interface Hub extends Service {
   /** Another replica has: look at the log, if anybody here cares. `undefined`: hints were lost, look at all. */
   look(taskIds: readonly string[] | undefined): void
   follow(request: FollowRequest, follower: Follower): () => void
+  /** These tasks have been removed: their followers are let go. */
+  gone(tenant: string, taskIds: readonly string[]): void
   /** Followers in all, and of one task. */
   count(taskId?: string): number
 }
@@ -133,6 +136,24 @@ export function createHub({ db, clock, loopTools, announce }: HubTools): Hub {
     channel.live.add(follower)
   }
 
+  /** They come back with their last id, and are told that there is no such task. */
+  function gone(tenant: string, taskIds: readonly string[]): void {
+    for (const id of taskIds) {
+      const channel = channels.get(id)
+      if (channel?.tenant !== tenant) continue
+      for (const follower of [...channel.live, ...channel.catching]) {
+        drop(channel, follower)
+        follower.fail(new Error('the task has been removed'))
+      }
+    }
+  }
+
+  /** Another replica may have removed what nothing happens on any more. */
+  async function lookForGone(quiet: readonly Channel[]): Promise<void> {
+    const there = new Set(await existingTasks(db, quiet))
+    for (const { tenant, taskId } of quiet) if (!there.has(taskId)) gone(tenant, [taskId])
+  }
+
   return {
     name: 'hub',
     ...pollLoop(),
@@ -145,6 +166,7 @@ export function createHub({ db, clock, loopTools, announce }: HubTools): Hub {
       const chosen = taskIds ? taskIds.flatMap((id) => channels.get(id) ?? []) : [...channels.values()]
       if (chosen.length > 0) void readOn(chosen).catch(() => {})
     },
+    gone,
     follow({ tenant, taskId, after, fresh = false }, follower) {
       let channel = channels.get(taskId)
       if (!channel || channel.tenant !== tenant) {
@@ -192,6 +214,8 @@ export function createHub({ db, clock, loopTools, announce }: HubTools): Hub {
         for (const channel of due)
           channel.pollAt = now + (channel.idlePolls++ > IDLE_POLLS ? IDLE_POLL_MS : LIMITS.followPollMs)
         if (due.length > 0) await readOn(due)
+        const quiet = due.filter(({ idlePolls }) => idlePolls > IDLE_POLLS)
+        if (quiet.length > 0) await lookForGone(quiet)
       },
       loopTools,
     )

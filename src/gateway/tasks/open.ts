@@ -238,7 +238,8 @@ export async function repeated(
 ): Promise<OpenedTask> {
   const { tenant } = call.caller
   const [row] = await readEvents(db, tenant, found.taskId, found.seq - 1, 1)
-  const stored = row && storedMessage(row.body, row.history)
+  if (!row) throw new A2AError('UNAVAILABLE', 'its task has just been removed; send it again', { retryAfterSeconds: 1 })
+  const stored = storedMessage(row.body, row.history)
   if (!stored || !sameMessage(stored, message, call)) {
     throw new A2AError(
       'MESSAGE_ID_REUSED',

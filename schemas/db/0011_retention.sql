@@ -1,0 +1,1 @@
+CREATE INDEX "submissions_by_task" ON "submissions" USING btree ("tenant","task_id");
