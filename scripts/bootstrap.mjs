@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto'
 import {
   closeSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -89,6 +90,17 @@ function install() {
   writeFileSync(installStamp, `${lockfileHash()}\n`)
 }
 
+/** `npm ci` empties the folder first: through a link, that of another checkout. */
+function checkOwnFolder() {
+  const folder = lstatSync(join(root, 'node_modules'), { throwIfNoEntry: false })
+  if (!folder?.isSymbolicLink()) return
+  fail(
+    'WAYPOST_ERR_LINKED_MODULES',
+    'node_modules is a symbolic link, and what it leads to is not of this package-lock.json',
+    'remove the link (rm node_modules) and run this again, or run npm ci in the checkout that it leads to',
+  )
+}
+
 function build() {
   say('› building')
   run(process.execPath, [join('scripts', 'build.mjs')], 'building')
@@ -151,7 +163,8 @@ function bootstrap() {
   const onlyIfMissing = process.argv.includes('--if-missing')
   const mustInstall = onlyIfMissing ? () => !existsSync(join(root, 'node_modules')) : installIsStale
   const mustBuild = onlyIfMissing ? () => !existsSync(buildStamp) : buildIsStale
-  if (!mustInstall() && !mustBuild()) return
+  if (mustInstall()) checkOwnFolder()
+  else if (!mustBuild()) return
   for (const signal of ['SIGINT', 'SIGTERM']) {
     process.once(signal, () => {
       releaseLock()

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { grpcAddress } from './config.ts'
+import { type Config, ConfigError, grpcAddress } from './config.ts'
 import { createContacts } from './gateway/agents/contacts.ts'
 import { createPresentCard, createPresentExtended, waysIn } from './gateway/agents/present.ts'
 import { type Agents, createAgents } from './gateway/agents/registry.ts'
@@ -29,7 +29,7 @@ import { buildGuards, consentIn, type Room } from './guards.ts'
 import { issuersIn, waysBy } from './issuers.ts'
 import type { Limits } from './limits.ts'
 import { buildMcpAgents } from './mcpAgents.ts'
-import { createEgress } from './platform/egress.ts'
+import { createEgress, type EgressOptions } from './platform/egress.ts'
 import { uuidv7 } from './platform/ids.ts'
 import { derivedKey } from './secrets.ts'
 import { buildSigner, trustIn } from './signatures.ts'
@@ -45,12 +45,26 @@ import { ALL_VERSIONS } from './wire/versions/table.ts'
 
 const LOOPBACK = ['127.0.0.0/8', '::1/128']
 
+/** Throws a ConfigError for lists that are of no use. */
+function egressIn(config: Config, more: Omit<EgressOptions, 'allow'>) {
+  const { egressProxy: url, egressProxyHosts: hosts } = config
+  try {
+    return createEgress({
+      allow: config.egressAllow ?? (config.databaseUrl ? [] : LOOPBACK),
+      httpsOnly: (config.egressHttps ?? (config.databaseUrl ? 'required' : 'optional')) === 'required',
+      ...(url !== undefined && { proxy: { url, ...(hosts && { hosts }) } }),
+      ...more,
+    })
+  } catch (error) {
+    const setting = 'WAYPOST_EGRESS_ALLOW, WAYPOST_EGRESS_PROXY, WAYPOST_EGRESS_PROXY_HOSTS'
+    throw new ConfigError([{ setting, problem: (error as Error).message }])
+  }
+}
+
 /** The half that speaks, as a client: everything that goes out. */
 export async function buildOutward(ground: Ground) {
   const { config, overrides, clock, signals } = ground
-  const egress = createEgress({
-    allow: config.egressAllow ?? (config.databaseUrl ? [] : LOOPBACK),
-    httpsOnly: (config.egressHttps ?? (config.databaseUrl ? 'required' : 'optional')) === 'required',
+  const egress = egressIn(config, {
     onBlocked: (host, reason) => signals.emit('egress.blocked', { host, reason }),
     userAgent: USER_AGENT,
     ...overrides.egress,

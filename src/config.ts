@@ -31,18 +31,11 @@ const list = z.string().transform((text) =>
 )
 
 /** `off`, or a number a second and, after a slash, how many at once; kept as text. */
+const rate = z.string().regex(/^(off|(?!0+(\.0+)?(\/|$))\d{1,7}(\.\d{1,3})?(\/(?!0+$)\d{1,7})?)$/, {
+  error: 'a number a second and, after a slash, how many at once (50/200), or off',
+})
 const rateSetting = (env: string, flag: string, fallback: string, means: string) =>
-  setting(
-    env,
-    flag,
-    z
-      .string()
-      .regex(/^(off|(?!0+(\.0+)?(\/|$))\d{1,7}(\.\d{1,3})?(\/(?!0+$)\d{1,7})?)$/, {
-        error: 'a number a second and, after a slash, how many at once (50/200), or off',
-      })
-      .default(fallback),
-    means,
-  )
+  setting(env, flag, rate.default(fallback), means)
 
 /** A number of days, parts of one too, or `off`; kept as text. */
 const daysSetting = (env: string, flag: string, fallback: string, means: string) =>
@@ -275,11 +268,11 @@ export const SETTINGS = {
     list.optional(),
     'domains, comma-separated, that agree to have webhooks without being asked, with all below them',
   ),
-  webhookHostRate: rateSetting(
+  webhookHostRate: setting(
     'WAYPOST_WEBHOOK_HOST_RATE',
     'webhook-host-rate',
-    'off',
-    'webhooks a second that one replica sends to one host, for all tenants together, and how many at once (50/100 where strangers register them)',
+    rate.optional(),
+    'webhooks a second that one replica sends to one host, for all tenants together, and how many at once, 5 of them side by side; off: no limit (default: 50/100 for the tenants whose receivers must agree, no limit for the others)',
   ),
   readerUrl: setting(
     'WAYPOST_READER_URL',
@@ -314,6 +307,19 @@ export const SETTINGS = {
     'dead-letter-days',
     '90',
     'how long dead letters are kept, and their tasks; never shorter than WAYPOST_RETENTION_DAYS. 0 or off: for ever',
+  ),
+  egressProxy: setting(
+    'WAYPOST_EGRESS_PROXY',
+    'egress-proxy',
+    z.url({ protocol: /^https?$/, error: 'an http:// or https:// URL' }).optional(),
+    'a proxy (CONNECT) through which everything outside of WAYPOST_EGRESS_ALLOW is called, http://user:password@host:port; it looks names up, so it must refuse private addresses itself; see SECURITY.md',
+    true,
+  ),
+  egressProxyHosts: setting(
+    'WAYPOST_EGRESS_PROXY_HOSTS',
+    'egress-proxy-hosts',
+    list.optional(),
+    'the only hosts that are called through it: host[:port] or *.domain[:port], comma-separated (default: all)',
   ),
   log: setting(
     'WAYPOST_LOG',
@@ -477,6 +483,9 @@ function contradictions(config: Settings): ConfigProblem[] {
   }
   if (config.readerUrl && !config.databaseUrl) {
     problems.push({ setting: 'WAYPOST_READER_URL', problem: 'is for Postgres: DATABASE_URL must be given too' })
+  }
+  if (config.egressProxyHosts && !config.egressProxy) {
+    problems.push({ setting: 'WAYPOST_EGRESS_PROXY_HOSTS', problem: 'is of no use without WAYPOST_EGRESS_PROXY' })
   }
   if (config.databaseUrl && !config.masterKey) {
     problems.push({

@@ -8,6 +8,7 @@ import { createQuotas, parseRate } from './gateway/callers/quotas.ts'
 import { createTokenVerifier } from './gateway/callers/tokens.ts'
 import { createUsage, quotaOf } from './gateway/callers/usage.ts'
 import { createConsent } from './gateway/forwarder/consent.ts'
+import { createHostRoom } from './gateway/forwarder/hostRoom.ts'
 import type { Ground } from './ground.ts'
 import { RESOURCE_METADATA } from './http/wellKnown.ts'
 import { certificatesIn, quotasIn, resourceMetadata } from './issuers.ts'
@@ -85,5 +86,14 @@ export const consentIn = (
     resolveTxt: overrides.resolveTxt ?? resolveTxt,
     domains: config.webhookDomains ?? [],
     gatewayHost: () => new URL(url()).hostname,
-    hostRate: parseRate(config.webhookHostRate),
+    hostRoom: hostRoomIn(config.webhookHostRate, clock),
+    hostRoomOf: config.webhookHostRate === undefined ? 'strangers' : 'all',
   })
+
+/** What is sent to one host, where nobody has said it. */
+const STRANGERS_RATE = '50/100'
+
+function hostRoomIn(rate: string = STRANGERS_RATE, clock: Ground['clock']) {
+  const parsed = parseRate(rate)
+  return parsed && createHostRoom({ clock, rate: parsed })
+}

@@ -5,11 +5,11 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import { createSecureContext } from 'node:tls'
 import { type Config, ConfigError } from './config.ts'
 import type { Ground } from './ground.ts'
+import { problem, traceIdOf, writeProblem } from './http/problem.ts'
 import { refuseUnparsed } from './http/unparsed.ts'
 import type { Limits } from './limits.ts'
 import { sha256 } from './platform/ids.ts'
 import { loop, type Service } from './platform/service.ts'
-import type { GrpcServerTools } from './wire/bindings/grpc/server.ts'
 
 /** Who waits to be asked for a body that is too large is refused without it (RFC 9110 §10.1.1). */
 function askForBodies(server: Server, { requestBytesMax }: Limits): void {
@@ -17,6 +17,12 @@ function askForBodies(server: Server, { requestBytesMax }: Limits): void {
     if (Number(request.headers['content-length'] ?? 0) <= requestBytesMax) response.writeContinue()
     server.emit('request', request, response)
   })
+}
+
+/** What Node would refuse without our headers (SR-53): an expectation that nobody has, and a request that names no host. */
+function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
+  const detail = 'only 100-continue may be expected'
+  writeProblem(response, problem(417, 'EXPECTATION_FAILED', detail, traceIdOf(request)))
 }
 
 interface Certificate {
@@ -44,64 +50,85 @@ function certificateIn(
 const clientsOf = ({ tlsClientCa, tlsClients }: Config) =>
   tlsClientCa === undefined ? {} : { requestCert: true, rejectUnauthorized: tlsClients === 'required' }
 
-/** That of the gRPC listener, which has files of its own. Throws a ConfigError likewise. */
-export function grpcCertificate(config: Config): GrpcServerTools['tls'] {
+/**
+ * That of the gRPC listener, which has files of its own, and what reads them again when they change. Throws a ConfigError
+ * likewise.
+ */
+export function grpcCertificate(ground: Ground) {
+  const { config } = ground
   const { grpcTlsCert: cert, grpcTlsKey: key, tlsClientCa: ca } = config
   if (!cert || !key) return undefined
+  const read = () => certificateIn('GRPC_TLS_CERT, GRPC_TLS_KEY, WAYPOST_TLS_CLIENT_CA', { cert, key, ca })
+  const tls = read()
   return {
-    ...certificateIn('GRPC_TLS_CERT, GRPC_TLS_KEY, WAYPOST_TLS_CLIENT_CA', { cert, key, ca }),
-    ...clientsOf(config),
+    tls: { ...tls, ...clientsOf(config) },
+    renewed: (take: (found: Certificate) => void) =>
+      renewal({ name: 'grpc certificate', known: tls, read, take }, ground),
   }
 }
 
+interface Renewal {
+  readonly name: string
+  readonly known: Certificate
+  readonly read: () => Certificate
+  readonly take: (found: Certificate) => void
+}
+
+/** So that a certificate that is renewed needs no restart. One that is of no use is told, and the known one stays. */
+function renewal({ name, known, read, take }: Renewal, { limits, loopTools }: Ground): Service {
+  let digest = digestOf(known)
+  return loop(
+    name,
+    async (signal) => {
+      await loopTools.clock.sleep(limits.certificateEveryMs, signal)
+      const found = signal.aborted ? undefined : read()
+      if (!found || digestOf(found) === digest) return
+      take(found)
+      digest = digestOf(found)
+    },
+    loopTools,
+  )
+}
+
 /** Node's defaults leave a slow body open for more than 100 s and slow headers for 79 s. */
-const timersOf = (limits: Limits) => ({
+const boundsOf = (limits: Limits) => ({
   headersTimeout: limits.headersTimeoutMs,
   requestTimeout: limits.requestTimeoutMs,
   keepAliveTimeout: limits.keepAliveTimeoutMs,
   connectionsCheckingInterval: limits.connectionsCheckMs,
   maxHeaderSize: limits.headerBytesMax,
+  // It is asked for where hosts are looked at.
+  requireHostHeader: false,
 })
 
 /**
  * The HTTP listener, in the clear or over TLS (1.2 at least); and what reads a changed certificate again, so that one that is
  * renewed needs no restart. Throws a ConfigError for a certificate that is of no use.
  */
-export function createListener({ config, limits, loopTools }: Ground): {
-  server: Server
-  services: Service[]
-} {
+export function createListener(ground: Ground): { server: Server; services: Service[] } {
+  const { config, limits } = ground
   const { tlsCert: cert, tlsKey: key, tlsClientCa: ca } = config
   const files = cert && key ? { cert, key, ca } : undefined
-  const from = () => files && certificateIn('WAYPOST_TLS_CERT, WAYPOST_TLS_KEY, WAYPOST_TLS_CLIENT_CA', files)
-  const tls = from()
+  const read = () => files && certificateIn('WAYPOST_TLS_CERT, WAYPOST_TLS_KEY, WAYPOST_TLS_CLIENT_CA', files)
+  const tls = read()
   const server = tls
     ? createTlsServer({
-        ...timersOf(limits),
+        ...boundsOf(limits),
         ...tls,
         ...clientsOf(config),
         minVersion: 'TLSv1.2',
         handshakeTimeout: limits.headersTimeoutMs,
       })
-    : createServer(timersOf(limits))
+    : createServer(boundsOf(limits))
   server.maxConnections = limits.connectionsMax
   server.maxHeadersCount = limits.headersCountMax
   server.maxRequestsPerSocket = limits.requestsPerSocketMax
   server.on('clientError', refuseUnparsed)
+  server.on('checkExpectation', refuseExpectation)
   askForBodies(server as Server, limits)
   if (!tls) return { server: server as Server, services: [] }
-  let known = digestOf(tls)
-  const look = loop(
-    'certificate',
-    async (signal) => {
-      await loopTools.clock.sleep(limits.certificateEveryMs, signal)
-      const found = signal.aborted ? undefined : from()
-      if (!found || digestOf(found) === known) return
-      ;(server as TlsServer).setSecureContext({ ...found, minVersion: 'TLSv1.2' })
-      known = digestOf(found)
-    },
-    loopTools,
-  )
+  const take = (found: Certificate) => (server as TlsServer).setSecureContext({ ...found, minVersion: 'TLSv1.2' })
+  const look = renewal({ name: 'certificate', known: tls, read: () => read() ?? tls, take }, ground)
   return { server: server as unknown as Server, services: [look] }
 }
 

@@ -219,6 +219,7 @@ export const LIMITS = {
   webhookProofDays: 30,
   webhookChallengeMs: 10_000,
   webhookReplyBytesMax: 16 * KiB,
+  webhookBodyBytesMax: 256 * KiB,
   webhookInflightPerReceiver: 5,
   pushConfigsPerTaskMax: 10,
 

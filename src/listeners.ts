@@ -7,19 +7,24 @@ import { createHostCheck } from './http/hosts.ts'
 import { createInboxSockets, type InboxSockets } from './http/inboxSockets.ts'
 import { problem, traceIdOf, writeProblem } from './http/problem.ts'
 import { grpcCertificate } from './httpListener.ts'
+import type { Service } from './platform/service.ts'
 import type { GrpcServerTools } from './wire/bindings/grpc/server.ts'
 
 /**
- * The half that speaks, as a server on a listener of its own; its libraries are loaded by who has one. Rejects with a
- * ConfigError for a certificate that is of no use.
+ * The half that speaks, as a server on a listener of its own, and what renews its certificate; its libraries are loaded by who
+ * has one. Rejects with a ConfigError for a certificate that is of no use.
  */
-export async function buildGrpc(ground: Ground, parties: Parties, tools: Pick<GrpcServerTools, 'execute' | 'places'>) {
+export async function buildGrpc(
+  ground: Ground,
+  parties: Parties,
+  tools: Pick<GrpcServerTools, 'execute' | 'places'>,
+): Promise<Service[]> {
   const { authenticate, presentCard } = parties
   const { config, clock, signals, limits, url, draining } = ground
   const named = /\{agent\}\.([^:]+)/.exec(config.grpcPublicAddress ?? '')?.[1]
-  const tls = grpcCertificate(config)
+  const certificate = grpcCertificate(ground)
   const { createGrpcServer } = await import('./wire/bindings/grpc/server.ts')
-  return createGrpcServer({
+  const server = createGrpcServer({
     ...{ ...tools, authenticate, presentCard, signals, clock, limits },
     host: config.host,
     port: config.grpcPort,
@@ -27,8 +32,9 @@ export async function buildGrpc(ground: Ground, parties: Parties, tools: Pick<Gr
     draining: () => draining.signal.aborted,
     ...(config.rootAgent && { rootAgent: config.rootAgent }),
     ...(config.quirks && { quirks: config.quirks }),
-    ...(tls && { tls }),
+    ...(certificate && { tls: certificate.tls }),
   })
+  return certificate ? [server, certificate.renewed(server.renew)] : [server]
 }
 
 /** Where agents without a server stay connected. */

@@ -96,7 +96,7 @@ async function start(ground: Ground): Promise<Gateway> {
     mcp,
   )
   try {
-    if (config.grpcPort > 0) services.push(await buildGrpc(ground, parties, { execute, places }))
+    if (config.grpcPort > 0) services.push(...(await buildGrpc(ground, parties, { execute, places })))
     for (const service of services) await service.start()
   } catch (error) {
     await stop()

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { A2AError, type FieldViolation, REASONS, type Reason } from '../a2a/errors.ts'
 import { LIMITS } from '../limits.ts'
-import { StoreError } from '../store/db.ts'
+import { isUnstorable, StoreError } from '../store/db.ts'
 import { Refusal } from './refusal.ts'
 import { SAFE_HEADERS } from './safeHeaders.ts'
 
@@ -82,6 +82,7 @@ export function problem(
 export function problemOf(error: unknown, traceId: string): Problem {
   if (error instanceof A2AError) return ofA2A(error, traceId)
   if (error instanceof Refusal) return problem(error.status, error.code, error.message, traceId, { hint: error.hint })
+  if (isUnstorable(error)) return problem(400, 'INVALID_PARAMS', 'something in the request cannot be stored', traceId)
   if (error instanceof StoreError) {
     const [code, detail] =
       error.outcome === 'unknown'

@@ -128,6 +128,14 @@ export interface UrlRules {
   readonly httpsOnly?: boolean
 }
 
+/** Whether the operator's list names it: an address that it covers, or a name that only a private zone answers for. */
+export function isInside(url: URL, allow: readonly AllowRule[]): boolean {
+  const [host, port] = [hostOf(url), portOf(url)]
+  return ipaddr.isValid(host)
+    ? allowed(ipaddr.process(host), port, allow)
+    : nameRefusal(host, port, []) !== undefined && nameRefusal(host, port, allow) === undefined
+}
+
 /** Why this URL may not be called, as far as can be told without the network; undefined: it may be tried. */
 export function urlRefusal(text: string, { allow, httpsOnly = false }: UrlRules): string | undefined {
   if (text.length > URL_CHARS_MAX) return `longer than ${URL_CHARS_MAX} characters`
@@ -145,6 +153,5 @@ export function urlRefusal(text: string, { allow, httpsOnly = false }: UrlRules)
   const literal = ipaddr.isValid(host)
   const refusal = literal ? addressRefusal(host, port, allow) : nameRefusal(host, port, allow)
   if (refusal) return refusal
-  const inside = literal ? allowed(ipaddr.process(host), port, allow) : nameRefusal(host, port, []) !== undefined
-  return httpsOnly && url.protocol === 'http:' && !inside ? 'plain http' : undefined
+  return httpsOnly && url.protocol === 'http:' && !isInside(url, allow) ? 'plain http' : undefined
 }

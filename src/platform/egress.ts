@@ -2,12 +2,13 @@
  * The one outbound door. Every call to another host goes through here, and so through the guard: a URL is checked before,
  * every address a name resolves to is checked in the lookup, and the peer's address is checked after connecting. A guard
  * in the lookup alone is none: Node does not look up literals, and `http://[::ffff:127.0.0.1]/` goes straight through.
+ * Behind a proxy there is no lookup and no peer of ours: then the URL is what is checked, and the proxy has to do the rest.
  */
 import { lookup as systemLookup } from 'node:dns/promises'
 import { isIP, type LookupFunction, connect as openSocket, type Socket } from 'node:net'
 import { connect as openTls, rootCertificates, type TLSSocket } from 'node:tls'
 import { buildConnector, Pool } from 'undici'
-import { addressRefusal, hostOf, parseAllow, portOf, type UrlRules, urlRefusal } from './addresses.ts'
+import { addressRefusal, hostOf, isInside, parseAllow, portOf, type UrlRules, urlRefusal } from './addresses.ts'
 import {
   type EgressFailure,
   type EgressRequest,
@@ -18,6 +19,7 @@ import {
 } from './exchange.ts'
 import { Refused } from './failure.ts'
 import { Sessions } from './sessions.ts'
+import { createTunnels, type ProxyOptions, type Tunnels } from './tunnels.ts'
 
 export type { EgressFailure, EgressRequest, EgressResponse, EgressStream } from './exchange.ts'
 
@@ -52,11 +54,21 @@ export interface EgressOptions {
   readonly connectionsPerOriginMax?: number
   /** An HTTP/2 connection without calls is closed after this. */
   readonly http2IdleMs?: number
+  /** The way to everything but what `allow` covers. The proxy looks names up, so that no resolved address is seen here. */
+  readonly proxy?: ProxyOptions
+}
+
+/** What is asked of the guard, and the way out. */
+interface Door extends EgressOptions {
+  readonly rules: UrlRules
+  readonly tunnels: Tunnels | undefined
 }
 
 export function createEgress(options: EgressOptions): Egress {
-  const { onBlocked, originsMax = 512, httpsOnly = false, userAgent = 'waypost' } = options
+  const { onBlocked, originsMax = 512, httpsOnly = false, userAgent = 'waypost', connectMs = 5_000, proxy } = options
   const rules: UrlRules = { allow: parseAllow(options.allow), httpsOnly }
+  const tunnels = proxy && createTunnels(proxy, { connectMs, ca: options.ca })
+  const door: Door = { ...options, rules, tunnels }
   const pools = new Map<string, Pooled>()
   let closed = false
 
@@ -66,7 +78,7 @@ export function createEgress(options: EgressOptions): Egress {
   function targetOf(text: string): Target {
     const known = targets.get(text)
     if (known) return known
-    const made = cut(text, urlRefusal(text, rules))
+    const made = cut(text, refusalOf(text, door))
     if (targets.size >= TARGETS_MAX) targets.clear()
     if (made.refusal === undefined) targets.set(text, made)
     return made
@@ -77,7 +89,7 @@ export function createEgress(options: EgressOptions): Egress {
     const known = pools.get(key)
     // Which one was used last matters only where one may soon have to go.
     if (known && pools.size <= originsMax / 2) return known
-    const pool = known ?? (http2 ? guardedSessions : guardedPool)(new URL(origin), rules, options)
+    const pool = known ?? (http2 ? guardedSessions : guardedPool)(new URL(origin), door)
     pools.delete(key)
     pools.set(key, pool)
     for (const [other, oldest] of pools) {
@@ -108,7 +120,7 @@ export function createEgress(options: EgressOptions): Egress {
       const answer = await exchange(request, request.idleMs === undefined)
       return 'read' in answer ? readBody(answer) : answer
     },
-    checkUrl: (url) => urlRefusal(url, rules),
+    checkUrl: (url) => refusalOf(url, door),
     async close() {
       closed = true
       const open = [...pools.values()]
@@ -137,8 +149,15 @@ function cut(text: string, refusal: string | undefined): Target {
   return { origin: url.origin, path: url.pathname + url.search, host, refusal }
 }
 
-function guardedPool(url: URL, rules: UrlRules, options: EgressOptions): Pool {
-  const { lookup = allAddresses, connectMs = 5_000, connectionsPerOriginMax = 256, ca } = options
+function refusalOf(text: string, { rules, tunnels }: Door): string | undefined {
+  const refusal = urlRefusal(text, rules)
+  if (refusal !== undefined || !tunnels) return refusal
+  const url = new URL(text)
+  return isInside(url, rules.allow) ? undefined : tunnels.hostRefusal(hostOf(url), portOf(url))
+}
+
+function guardedPool(url: URL, door: Door): Pool {
+  const { rules, lookup = allAddresses, connectMs = 5_000, connectionsPerOriginMax = 256, ca } = door
   const port = portOf(url)
   const connect = buildConnector({
     timeout: connectMs,
@@ -151,32 +170,52 @@ function guardedPool(url: URL, rules: UrlRules, options: EgressOptions): Pool {
     allowH2: false,
     headersTimeout: 0,
     bodyTimeout: 0,
-    connect(target, callback) {
-      connect(target, (...[error, socket]) => {
-        if (error) return callback(error, null)
-        const refusal = addressRefusal((socket as Socket).remoteAddress ?? '', port, rules.allow)
-        if (!refusal) return callback(null, socket as Socket)
-        ;(socket as Socket).destroy()
-        callback(new Refused(refusal), null)
-      })
-    },
+    connect: throughTunnels(connect, url, door) ?? guardedConnect(connect, port, rules),
   })
 }
 
-function guardedSessions(url: URL, rules: UrlRules, options: EgressOptions): Sessions {
-  const { connectMs = 5_000, http2IdleMs = 60_000 } = options
-  const open = () => guardedSocket(url, rules, options)
+type Connect = ReturnType<typeof buildConnector>
+
+const guardedConnect =
+  (connect: Connect, port: number, { allow }: UrlRules): Connect =>
+  (target, callback) =>
+    connect(target, (...[error, socket]) => {
+      if (error) return callback(error, null)
+      const refusal = addressRefusal((socket as Socket).remoteAddress ?? '', port, allow)
+      if (!refusal) return callback(null, socket as Socket)
+      ;(socket as Socket).destroy()
+      callback(new Refused(refusal), null)
+    })
+
+/** undefined: this place is reached without the proxy. */
+function throughTunnels(connect: Connect, url: URL, { rules, tunnels }: Door): Connect | undefined {
+  if (!tunnels || isInside(url, rules.allow)) return undefined
+  return (target, callback) => {
+    tunnels.open(hostOf(url), portOf(url)).then(
+      (socket) =>
+        url.protocol === 'https:' ? connect({ ...target, httpSocket: socket }, callback) : callback(null, socket),
+      (error) => callback(error, null),
+    )
+  }
+}
+
+function guardedSessions(url: URL, door: Door): Sessions {
+  const { connectMs = 5_000, http2IdleMs = 60_000 } = door
+  const open = () => guardedSocket(url, door)
   return new Sessions({ origin: url.origin, open, greetingMs: connectMs, idleMs: http2IdleMs })
 }
 
 /** A socket of our own, because undici offers HTTP/1.1 before HTTP/2, and some servers follow the client's order. */
-function guardedSocket(url: URL, rules: UrlRules, options: EgressOptions): Promise<Socket> {
-  const { lookup = allAddresses, connectMs = 5_000, ca } = options
+async function guardedSocket(url: URL, door: Door): Promise<Socket> {
+  const { rules, tunnels, lookup = allAddresses, connectMs = 5_000, ca } = door
   const port = portOf(url)
   const host = hostOf(url)
-  const guarded = guardedLookup(lookup, port, rules)
-  const where = { host, port, lookup: guarded, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }
+  const tunnel = tunnels && !isInside(url, rules.allow) ? await tunnels.open(host, port) : undefined
   const secure = url.protocol === 'https:'
+  if (tunnel && !secure) return tunnel.on('error', () => undefined)
+  const guarded = guardedLookup(lookup, port, rules)
+  const direct = { host, port, lookup: guarded, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }
+  const where = tunnel ? { socket: tunnel } : direct
   return new Promise((resolve, reject) => {
     const socket = secure
       ? openTls({
@@ -185,7 +224,7 @@ function guardedSocket(url: URL, rules: UrlRules, options: EgressOptions): Promi
           ...(isIP(host) === 0 && { servername: host }),
           ...(ca && { ca: [...rootCertificates, ca] }),
         })
-      : openSocket(where)
+      : openSocket(direct)
     const fail = (error: Error) => {
       clearTimeout(late)
       socket.destroy()
@@ -194,7 +233,7 @@ function guardedSocket(url: URL, rules: UrlRules, options: EgressOptions): Promi
     const late = setTimeout(() => fail(Object.assign(new Error(), { code: 'ETIMEDOUT' })), connectMs)
     socket.once('error', fail)
     socket.once('connect', () => {
-      const refusal = addressRefusal(socket.remoteAddress ?? '', port, rules.allow)
+      const refusal = tunnel ? undefined : addressRefusal(socket.remoteAddress ?? '', port, rules.allow)
       if (refusal) fail(new Refused(refusal))
     })
     socket.once(secure ? 'secureConnect' : 'connect', () => {

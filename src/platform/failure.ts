@@ -21,6 +21,11 @@ export class Unprocessed extends Error {
   override readonly name = 'Unprocessed'
 }
 
+/** The proxy, or the way to it, has said no: nothing has reached the host. */
+export class Untunneled extends Error {
+  override readonly name = 'Untunneled'
+}
+
 /** Why an exchange is given up whose reader has heard enough: what ends by itself in a moment may do so. */
 export const LEFT = new Error('left')
 
@@ -45,6 +50,7 @@ const isTls = (code: string): boolean =>
 
 export function failureOf(error: unknown, sent: boolean): EgressFailure {
   if (error instanceof Refused) return { kind: 'blocked', sent: false, reason: error.message }
+  if (error instanceof Untunneled) return { kind: 'unreachable', sent: false, reason: error.message }
   if (error instanceof Unprocessed) return { kind: 'reset', sent: false, reason: error.message }
   const code = String((error as NodeJS.ErrnoException | undefined)?.code ?? '')
   if (code === 'UND_ERR_INVALID_ARG') return { kind: 'blocked', sent: false, reason: 'the request is not valid HTTP' }
@@ -52,6 +58,11 @@ export function failureOf(error: unknown, sent: boolean): EgressFailure {
     return { kind: 'aborted', sent, reason: 'shutting down' }
   if (code === 'UND_ERR_HEADERS_OVERFLOW') return { kind: 'too-large', sent, reason: 'the headers are too large' }
   if (code.startsWith('HPE_')) return { kind: 'reset', sent, reason: 'the answer is not HTTP' }
-  const cause = CAUSES[code] ?? (isTls(code) ? `TLS: ${code}` : code === '' ? 'connection failed' : code)
-  return { kind: sent ? 'reset' : 'unreachable', sent, reason: cause }
+  return { kind: sent ? 'reset' : 'unreachable', sent, reason: causeOf(error) }
+}
+
+/** What broke a connection, for people. */
+export function causeOf(error: unknown): string {
+  const code = String((error as NodeJS.ErrnoException | undefined)?.code ?? '')
+  return CAUSES[code] ?? (isTls(code) ? `TLS: ${code}` : code === '' ? 'connection failed' : code)
 }

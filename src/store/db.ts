@@ -63,6 +63,10 @@ export const isRetryable = (error: unknown): boolean =>
 export const isRowsFault = (error: unknown): boolean =>
   error instanceof StoreError && error.sqlState !== undefined && /^(22|23)/.test(error.sqlState)
 
+/** What was given has a form that the database does not keep (a NUL in a text): nothing was done, and never will be. */
+export const isUnstorable = (error: unknown): boolean =>
+  error instanceof StoreError && error.outcome !== 'unknown' && error.sqlState?.startsWith('22') === true
+
 /** 57Pxx, 08xxx, 25006, 53xxx: the server is going, gone, full or read-only. */
 const SERVER_GONE = /^(08|57P|25006)/
 

@@ -174,6 +174,17 @@ export function fuzzSuite(given: () => HostileWorld, { runs, seed }: FuzzOptions
       ),
     )
 
+    test('a text that no database keeps is the caller’s mistake', async () => {
+      for (const [path, right] of Object.entries(RIGHT)) {
+        for (const [name, value] of Object.entries(right as Fields)) {
+          if (typeof value !== 'string') continue
+          const body = JSON.stringify({ ...(right as Fields), [name]: `a\0b` })
+          const { status } = await given().http({ path, key: 'operator', body })
+          expect([path, name, status < 500]).toEqual([path, name, true])
+        }
+      }
+    })
+
     const lists = ['/v1/tasks', '/v1/agents', '/v1/keys', '/v1/deliveries', '/v1/webhooks', '/v1/audit', '/v1/channels']
     const names = ['limit', 'cursor', 'pageSize', 'pageToken', 'agent', 'caller', 'state', 'contextId', 'q', 'x', 'all']
     const value = fc.oneof(

@@ -1,10 +1,13 @@
 /**
  * The table of bad inputs on one running gateway, over every binding of both versions: exactly the documented answer, in
  * time, no secret in it, nothing stored, and the process lives. Rows that need time, tight limits or a hostile agent stand
- * where those are, and the register says where.
+ * where those are, and the register says where. Then the headers of every route, and a share of the fuzz: `npm run fuzz` is
+ * all of it.
  */
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { fuzzSuite } from './fuzz.ts'
+import { hygieneSuite } from './hygiene.ts'
 import { aTally, playRow } from './play.ts'
 import { IDS, ROWS, SECTIONS } from './register.ts'
 import { aHostileWorld, type HostileWorld } from './world.ts'
@@ -44,3 +47,6 @@ describe.each(Object.entries(SECTIONS))('%s', (_section, rows) => {
     await playRow(row, world, tally)
   })
 })
+
+hygieneSuite(() => world)
+fuzzSuite(() => world, { runs: 12, seed: 1 })

@@ -113,6 +113,9 @@ export function hygieneSuite(given: () => HostileWorld): void {
         request({ method: 'BREW' }),
         request({ length: 'Content-Length: 99999999\r\n', body: '' }),
         request({ more: 'Content-Encoding: gzip\r\n' }),
+        request({ more: 'Expect: 42\r\n' }),
+        'GET /healthz HTTP/1.0\r\n\r\n',
+        'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
       ]) {
         const { text } = await world.raw(bytes)
         expect(text).toMatch(/^HTTP\/1\.1 4\d\d /)

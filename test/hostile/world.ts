@@ -104,7 +104,13 @@ export async function aHostileWorld(): Promise<HostileWorld> {
       WAYPOST_EGRESS_HTTPS: 'required',
       WAYPOST_OIDC_ISSUERS: JSON.stringify(issuers),
     },
-    limits: { authFailuresPerMinute: 1_000_000, leaseCallsPerSecond: LEASE_CALLS_PER_SECOND, credentialCacheMs: 500 },
+    limits: {
+      authFailuresPerMinute: 1_000_000,
+      leaseCallsPerSecond: LEASE_CALLS_PER_SECOND,
+      credentialCacheMs: 500,
+      // One caller says everything that is generated.
+      mailboxPerSenderMax: 1_000_000,
+    },
     cards: {
       echo: { connector: { kind: 'a2a', url: agent.url }, redelivery: 'atLeastOnce' },
       box: { connector: { kind: 'mailbox' } },

@@ -1,5 +1,6 @@
 /** Bootstrap in a checkout of its own, with npm and the build replaced by scripts that say when they ran. */
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import {
   chmodSync,
@@ -8,6 +9,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -73,6 +75,21 @@ test('another lockfile is installed, a changed source is built', async () => {
   expect((await bootstrap()).stderr).toBe('› building\n')
   writeFileSync(join(root, 'package-lock.json'), '{"changed":true}')
   expect((await bootstrap()).stderr).toContain('› installing')
+})
+
+test('what a link leads to is somebody else’s: it is not emptied', async () => {
+  const theirs = join(root, 'elsewhere')
+  mkdirSync(theirs)
+  writeFileSync(join(theirs, 'kept'), '')
+  symlinkSync(theirs, join(root, 'node_modules'))
+  const { code, stderr } = await bootstrap()
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/^Error: WAYPOST_ERR_LINKED_MODULES: node_modules is a symbolic link.*\nHint: remove the link/)
+  expect([existsSync(join(theirs, 'kept')), lines('npm.log')]).toEqual([true, []])
+  // The same packages may be shared.
+  const sha256 = createHash('sha256').update('{}').digest('hex')
+  writeFileSync(join(theirs, '.waypost-lockfile-sha256'), sha256)
+  expect(await bootstrap()).toEqual({ code: 0, stdout: '', stderr: '› building\n' })
 })
 
 test('two at once do the work once', async () => {

@@ -38,6 +38,12 @@ export const RUNNING = {
     'read the lines above the error; run the failed step by hand',
     'npm ci && npm run build',
   ),
+  WAYPOST_ERR_LINKED_MODULES: page(
+    'node_modules is a symbolic link, and the packages it leads to are not those of this package-lock.json',
+    'nothing is installed: installing begins by emptying the folder, which is another checkout’s',
+    'remove the link and start again, or install where it leads to',
+    'rm node_modules && npm start',
+  ),
   WAYPOST_ERR_DATA_LOCKED: page(
     'another gateway uses the same data directory',
     'this one does not start: two on one embedded database would lose tasks',

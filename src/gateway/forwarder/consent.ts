@@ -9,10 +9,10 @@ import type { Verdict } from '../../delivery.ts'
 import { LIMITS } from '../../limits.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { secret, sha256, uuidv7 } from '../../platform/ids.ts'
-import { type ChallengeWebhook, DEFAULT_TENANT, type Rate } from '../../ports.ts'
+import { type ChallengeWebhook, DEFAULT_TENANT, type SendWebhook } from '../../ports.ts'
 import type { Db } from '../../store/db.ts'
 import { claimChallenge, isProved, prove } from '../../store/webhookProofs.ts'
-import { createBuckets } from '../callers/quotas.ts'
+import type { HostRoom } from './hostRoom.ts'
 
 /** `optional`: only of tenants other than the default one, who share the gateway with strangers. */
 export type ProofMode = 'required' | 'optional' | 'off'
@@ -28,15 +28,21 @@ export interface ConsentTools {
   readonly domains: readonly string[]
   /** The gateway's own name, as a TXT record says it. */
   readonly gatewayHost: () => string
-  /** Webhooks a second to one host, of all tenants; undefined: any number. */
-  readonly hostRate?: Rate | undefined
+  /** What one host is sent at most; undefined: as much as there is. */
+  readonly hostRoom?: HostRoom | undefined
+  /** Whose webhooks share that room: those of tenants whose receivers must agree, or all. Default: those. */
+  readonly hostRoomOf?: 'strangers' | 'all'
 }
+
+type Refusal = Extract<Verdict, { kind: 'refused' }>
 
 export interface Consent {
   /** Whether anything is to be asked at all. */
   readonly asks: (tenant: string) => boolean
+  /** Sends what the receiver wants, when its host has room; the refusal otherwise. */
+  send(to: { tenant: string; url: string }, send: SendWebhook, signal: AbortSignal): Promise<Verdict>
   /** Why nothing may be sent to this address now; undefined: it may. */
-  refusal(tenant: string, url: string, signal: AbortSignal): Promise<Extract<Verdict, { kind: 'refused' }> | undefined>
+  refusal(tenant: string, url: string, signal: AbortSignal): Promise<Refusal | undefined>
 }
 
 const AGAIN_SECONDS = 600
@@ -47,9 +53,8 @@ const PLACES_MAX = 10_000
 export const placeOf = (url: URL): string => `${url.protocol}//${url.host}${url.pathname}`
 
 export function createConsent(tools: ConsentTools): Consent {
-  const { db, clock, mode, domains, hostRate } = tools
+  const { db, clock, mode, domains, hostRoom, hostRoomOf = 'strangers' } = tools
   const known = new Map<string, number>()
-  const buckets = createBuckets()
   const mustProve = (tenant: string) => mode === 'required' || (mode === 'optional' && tenant !== DEFAULT_TENANT)
 
   function remember(key: string): void {
@@ -83,30 +88,49 @@ export function createConsent(tools: ConsentTools): Consent {
     return records.some((pieces) => pieces.join('') === wanted)
   }
 
+  async function refusal(tenant: string, address: string, signal: AbortSignal): Promise<Refusal | undefined> {
+    if (!mustProve(tenant) || !URL.canParse(address)) return undefined
+    const url = new URL(address)
+    const key = `${tenant} ${placeOf(url)}`
+    if ((known.get(key) ?? 0) > clock.elapsed()) return undefined
+    if (!(await agreed(tenant, url, signal)))
+      return refused(
+        'UNPROVED',
+        'the receiver has not agreed to have these: it must echo a challenge',
+        AGAIN_SECONDS * 1_000,
+      )
+    remember(key)
+    return undefined
+  }
+
+  const shares = (tenant: string) => hostRoom !== undefined && (hostRoomOf === 'all' || mustProve(tenant))
+
   return {
-    asks: (tenant) => hostRate !== undefined || mustProve(tenant),
-    async refusal(tenant, address, signal) {
-      if (!URL.canParse(address)) return undefined
-      const url = new URL(address)
-      if (hostRate) {
-        const wait = buckets.take(url.host, hostRate, clock.elapsed())
-        // Nobody's fault: it does not count as an attempt.
-        if (wait > 0) return refused('STOPPED', 'the host is sent as many webhooks as it may be', Math.ceil(wait))
+    asks: (tenant) => shares(tenant) || mustProve(tenant),
+    refusal,
+    async send({ tenant, url }, send, signal) {
+      const refused = await refusal(tenant, url, signal)
+      if (refused) return refused
+      if (!hostRoom || !shares(tenant) || !URL.canParse(url)) return send(signal)
+      const place = await hostRoom.enter(new URL(url).hostname, signal)
+      if (typeof place === 'number') return busy(place)
+      try {
+        return await send(signal)
+      } finally {
+        place()
       }
-      if (!mustProve(tenant)) return undefined
-      const key = `${tenant} ${placeOf(url)}`
-      if ((known.get(key) ?? 0) > clock.elapsed()) return undefined
-      if (!(await agreed(tenant, url, signal)))
-        return refused(
-          'UNPROVED',
-          'the receiver has not agreed to have these: it must echo a challenge',
-          AGAIN_SECONDS * 1_000,
-        )
-      remember(key)
-      return undefined
     },
   }
 }
 
-const refused = (code: 'STOPPED' | 'UNPROVED', reason: string, retryAfterMs: number) =>
-  ({ kind: 'refused', code, reason, retry: true, retryAfterMs }) as const
+/** Nobody's fault: it does not count as an attempt. */
+const busy = (retryAfterMs: number): Refusal =>
+  refused('STOPPED', 'the host is sent as many webhooks as it may be', retryAfterMs)
+
+const refused = (code: 'STOPPED' | 'UNPROVED', reason: string, retryAfterMs: number): Refusal => ({
+  kind: 'refused',
+  code,
+  reason,
+  retry: true,
+  retryAfterMs,
+})

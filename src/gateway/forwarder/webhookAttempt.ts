@@ -26,7 +26,7 @@ export function prepareWebhook(leased: Leased, load: WebhookLoad, tools: Attempt
     const send = tools.prepareWebhook(postOf(leased, load, tools))
     const { consent } = tools
     if (!consent?.asks(leased.tenant)) return send
-    return async (signal) => (await consent.refusal(leased.tenant, load.url, signal)) ?? send(signal)
+    return (signal) => consent.send({ tenant: leased.tenant, url: load.url }, send, signal)
   } catch (error) {
     // Its own attempt fails, not the claim that it came with.
     return () => Promise.reject(error)

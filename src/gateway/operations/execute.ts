@@ -5,7 +5,7 @@
 import { A2AError } from '../../a2a/errors.ts'
 import type { OperationName, Params } from '../../a2a/operations.ts'
 import type { Call, Execute, Permit, Reply } from '../../ports.ts'
-import { isRetryable, StoreError } from '../../store/db.ts'
+import { isUnstorable, StoreError } from '../../store/db.ts'
 import type { Agent } from '../agents/agent.ts'
 import { authorize } from '../callers/permits.ts'
 import { admit, spend } from './admit.ts'
@@ -79,8 +79,7 @@ function fromStore(error: unknown, operation: OperationName): unknown {
       retry,
     )
   }
-  if (isRetryable(error) || error.sqlState === undefined || !/^22/.test(error.sqlState)) {
-    return new A2AError('UNAVAILABLE', `${operation} cannot be served at the moment; nothing was done`, retry)
-  }
-  return new A2AError('INVALID_PARAMS', 'something in the request cannot be stored')
+  return isUnstorable(error)
+    ? new A2AError('INVALID_PARAMS', 'something in the request cannot be stored')
+    : new A2AError('UNAVAILABLE', `${operation} cannot be served at the moment; nothing was done`, retry)
 }

@@ -1,15 +1,16 @@
 /** Posts one event to one push URL (A2A 1.0 §4.3.3), signed, and says what became of it. */
 import { createHmac } from 'node:crypto'
 import type { Verdict } from '../../delivery.ts'
-import { LIMITS } from '../../limits.ts'
+import { LIMITS, type Limits } from '../../limits.ts'
 import type { EgressFailure, EgressStream } from '../../platform/egress.ts'
 import { sha256 } from '../../platform/ids.ts'
 import type { PrepareWebhook, WebhookPost } from '../../ports.ts'
-import type { VersionCodec } from '../versions/codec.ts'
+import type { PushBody, VersionCodec } from '../versions/codec.ts'
 import { codecFor } from '../versions/table.ts'
 import type { ClientTools } from './agentClient.ts'
 import { faultOfEgress, retryAfterMs, verdictOf } from './faults.ts'
 import type { Signer } from './signing.ts'
+import { thinPush } from './thinPush.ts'
 
 export interface WebhookTools extends ClientTools {
   readonly sign: Pick<Signer, 'jwt'>
@@ -64,13 +65,26 @@ export function createPrepareWebhook(tools: WebhookTools): PrepareWebhook {
 const STALE_MS = 10_000
 
 async function make(post: WebhookPost, codec: VersionCodec, tools: WebhookTools): Promise<Made> {
-  const { body, contentType } = await codec.encodePush(post.json, post.snapshot)
+  const { body, contentType, thin } = await bodyOf(post, codec, tools.limits ?? LIMITS)
   const headers = {
     ...(await headersOf(post, body, tools)),
     'content-type': contentType,
     'a2a-version': codec.version,
+    ...(thin && { 'webhook-thin': 'true' }),
   }
   return { headers, body, at: tools.clock.elapsed() }
+}
+
+async function bodyOf(
+  { json, snapshot }: WebhookPost,
+  codec: VersionCodec,
+  { webhookBodyBytesMax }: Pick<Limits, 'webhookBodyBytesMax'>,
+): Promise<PushBody & { readonly thin: boolean }> {
+  const whole = await codec.encodePush(json, snapshot)
+  const bytes = Buffer.byteLength(whole.body)
+  if (bytes <= webhookBodyBytesMax) return { ...whole, thin: false }
+  const thin = await thinPush(json, bytes, snapshot)
+  return { ...(await codec.encodePush(thin.json, async () => thin.task)), thin: true }
 }
 
 async function headersOf(post: WebhookPost, body: string, { clock, sign, userAgent }: WebhookTools) {

@@ -1,6 +1,7 @@
 /** Nobody gets a webhook that he does not want, and nobody is asked more than once in ten minutes (SR-34, SR-35). */
 import { beforeEach, expect, test } from 'vitest'
 import { type ConsentTools, createConsent } from '../../../src/gateway/forwarder/consent.ts'
+import { createHostRoom } from '../../../src/gateway/forwarder/hostRoom.ts'
 import { listAudit } from '../../../src/store/audit.ts'
 import type { Db } from '../../../src/store/db.ts'
 import { onBothDrivers } from '../../support/bothDrivers.ts'
@@ -123,12 +124,34 @@ onBothDrivers('consent', (db) => {
     ])
   })
 
-  test('a host gets no more than its share, over all tenants', async () => {
-    const { clock, code } = world({ mode: 'off', hostRate: { perSecond: 1, burst: 2 } })
-    const take = (tenant: string, host = 'hooks.test') => code(tenant, `https://${host}/${tenant}`)
-    expect([await take('a'), await take('b'), await take('c')]).toEqual([undefined, undefined, 'STOPPED'])
-    expect(await take('a', 'elsewhere.test')).toBeUndefined()
-    clock.advance(1_000)
-    expect([await take('c'), await take('d')]).toEqual([undefined, 'STOPPED'])
+  test('what is sent takes its place at the host, by the tenants whose receivers must agree, or by all', async () => {
+    const rate = { perSecond: 1, burst: 2 }
+    const sent = async (given: Partial<ConsentTools>) => {
+      const { clock, consent } = world({
+        mode: 'off',
+        hostRoom: createHostRoom({ clock: heldClock(), rate }),
+        ...given,
+      })
+      const take = async (tenant: string, host = 'hooks.test') => {
+        const to = { tenant, url: `https://${host}/${tenant}` }
+        const verdict = await consent.send(to, async () => ({ kind: 'accepted' }), new AbortController().signal)
+        return [consent.asks(tenant), verdict.kind === 'refused' ? verdict.code : verdict.kind]
+      }
+      clock.advance(1)
+      return [await take('acme'), await take('default'), await take('globex'), await take('acme', 'else.test')]
+    }
+    const [yes, stopped] = [
+      [true, 'accepted'],
+      [true, 'STOPPED'],
+    ]
+    expect(await sent({ hostRoomOf: 'all' })).toEqual([yes, yes, stopped, yes])
+    expect(await sent({ mode: 'optional', domains: ['test'] })).toEqual([yes, [false, 'accepted'], yes, yes])
+    expect(await sent({})).toEqual(Array(4).fill([false, 'accepted']))
+    expect(await sent({ mode: 'optional' })).toEqual([
+      [true, 'UNPROVED'],
+      [false, 'accepted'],
+      [true, 'UNPROVED'],
+      [true, 'UNPROVED'],
+    ])
   })
 })

@@ -76,6 +76,48 @@ describe('what arrives', () => {
       expect(got.headers).not.toHaveProperty(absent)
   })
 
+  test('an event of more than 256 KiB goes thin: how the task stands and which it is, in the version of its receiver', async () => {
+    const big = 'ä'.repeat(131_100)
+    const told = { taskId: 'task-1', contextId: 'c' }
+    const thin = (more: object) => ({ 'urn:x-waypost:store-and-forward:1': { thin: more } })
+    const status = { state: 'TASK_STATE_WORKING', timestamp: '2026-01-01T00:00:00.000Z' }
+    const message = { messageId: 'm-1', role: 'ROLE_AGENT', parts: [{ text: big }] }
+    const working = { ...told, status: { ...status, message } }
+    const artifactUpdate = { ...told, artifact: { artifactId: 'a-1', parts: [{ text: big }] } }
+    const whole = { id: 'task-1', contextId: 'c', status, history: [message] } as Task
+    for (const [json, more, stands] of [
+      [{ statusUpdate: working }, { messageId: 'm-1' }, status],
+      [{ artifactUpdate }, { artifactId: 'a-1' }, task.status],
+      [{ task: whole }, {}, status],
+    ] as const) {
+      const text = JSON.stringify(json)
+      await post(aPost({ json: text, id: Object.keys(json)[0] as string }), never)
+      const got = await receiver.next(({ headers }) => headers['webhook-id'] === Object.keys(json)[0])
+      const metadata = thin({ bytes: Buffer.byteLength(text), ...more })
+      expect(got.json).toEqual({ statusUpdate: { ...told, status: stands, metadata } })
+      expect(got.headers['webhook-thin']).toBe('true')
+    }
+    const artifacts = [artifactUpdate.artifact]
+    await post(aPost({ version: '0.3', snapshot: async () => ({ ...task, artifacts }) }), never)
+    const old = await receiver.next(({ headers }) => headers['a2a-version'] === '0.3')
+    expect(old.json).toMatchObject({ kind: 'task', id: 'task-1', contextId: 'c', status: { state: 'completed' } })
+    expect(old.json).not.toHaveProperty('artifacts')
+    expect(old.headers['webhook-thin']).toBe('true')
+    // One byte less than the bound is not thinned.
+    const room =
+      256 * 1024 -
+      Buffer.byteLength(
+        JSON.stringify({
+          statusUpdate: { ...working, status: { ...status, message: { ...message, parts: [{ text: '' }] } } },
+        }),
+      )
+    const fits = { ...message, parts: [{ text: 'x'.repeat(room) }] }
+    const json = JSON.stringify({ statusUpdate: { ...told, status: { ...status, message: fits } } })
+    await post(aPost({ id: 'fits', json }), never)
+    const got = await receiver.next(({ headers }) => headers['webhook-id'] === 'fits')
+    expect([got.body, got.headers['webhook-thin']]).toEqual([json, undefined])
+  })
+
   test('a gap is told', async () => {
     await post(aPost({ gap: true }), never)
     expect((await receiver.next()).headers['webhook-gap']).toBe('true')

@@ -41,15 +41,23 @@ export interface GrpcServerTools {
   /** Shared with other listeners; default: its own. */
   readonly places?: StreamPlaces
   /** PEM. Default: HTTP/2 in the clear. */
-  readonly tls?: {
-    readonly cert: Buffer
-    readonly key: Buffer
-    /** Whose client certificates count. */
-    readonly ca?: Buffer
+  readonly tls?: GrpcCertificate & {
     readonly requestCert?: boolean
     readonly rejectUnauthorized?: boolean
   }
   readonly draining: () => boolean
+}
+
+export interface GrpcCertificate {
+  readonly cert: Buffer
+  readonly key: Buffer
+  /** Whose client certificates count. */
+  readonly ca?: Buffer
+}
+
+export interface GrpcServer extends Service {
+  /** For the connections that come from now on. */
+  renew(certificate: GrpcCertificate): void
 }
 
 /** Rpcs side by side on one connection (L-09). */
@@ -61,12 +69,13 @@ const SESSION_MEMORY_MIB = 64
 const TLS = { minVersion: 'TLSv1.2', ALPNProtocols: ['h2'], handshakeTimeout: LIMITS.headersTimeoutMs } as const
 
 /** `start` rejects with PortInUseError. */
-export function createGrpcServer(given: GrpcServerTools): Service {
+export function createGrpcServer(given: GrpcServerTools): GrpcServer {
   const tools = toolsOf(given)
   const handlers = new Map(createHandlers(tools).map((handler) => [handler.requestPath, handler]))
   const sessions = new Set<Http2Session>()
   const bounds = { settings: { maxConcurrentStreams: STREAMS_PER_CONNECTION }, maxSessionMemory: SESSION_MEMORY_MIB }
-  const server = given.tls ? createSecureServer({ ...bounds, ...TLS, ...given.tls }) : createServer(bounds)
+  const secure = given.tls && createSecureServer({ ...bounds, ...TLS, ...given.tls })
+  const server = secure ?? createServer(bounds)
   server.maxConnections = tools.limits.connectionsMax
   server.on('session', (session) => {
     sessions.add(session)
@@ -78,6 +87,9 @@ export function createGrpcServer(given: GrpcServerTools): Service {
   server.on('request', (request, response) => serve(request, response, handlers, tools))
   return {
     name: 'grpc',
+    renew(certificate) {
+      secure?.setSecureContext({ ...certificate, minVersion: TLS.minVersion })
+    },
     async start() {
       await listen(server, given.host, given.port, 'GRPC_PORT=4291')
     },

@@ -1,4 +1,5 @@
 /** The listener by itself, with lambdas for the half that decides: readers that do not keep up, stopping, a taken port. */
+import { X509Certificate } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:http2'
 import { connect as connectSocket, createServer } from 'node:net'
@@ -19,6 +20,7 @@ import { AgentCardSchema, TaskSchema } from '../../../../src/wire/bindings/grpc/
 import { createGrpcServer, type GrpcServerTools } from '../../../../src/wire/bindings/grpc/server.ts'
 import { createPlaces } from '../../../../src/wire/bindings/places.ts'
 import { TEST_CERTIFICATE, TEST_KEY } from '../../../support/certificate.ts'
+import { OTHER_SERVER_CERTIFICATE, OTHER_SERVER_KEY } from '../../../support/clientCertificates.ts'
 import { freePort } from '../../../support/databases.ts'
 import { aWorld } from '../../../support/world.ts'
 import { CALLER, CARD, entry, handStream, status, TASK, withResolvers } from '../served.ts'
@@ -346,7 +348,8 @@ test('a certificate by setting; one that is none, or alone, is told before anyth
   writeFileSync(files.GRPC_TLS_CERT, TEST_CERTIFICATE)
   writeFileSync(files.GRPC_TLS_KEY, TEST_KEY)
   const port = await freePort()
-  const start = (env: Record<string, string>) => aWorld({ directory, env: { GRPC_PORT: String(port), ...env } })
+  const limits = { certificateEveryMs: 20 }
+  const start = (env: Record<string, string>) => aWorld({ directory, limits, env: { GRPC_PORT: String(port), ...env } })
   for (const wrong of [
     { GRPC_TLS_CERT: files.GRPC_TLS_CERT },
     { GRPC_TLS_KEY: files.GRPC_TLS_KEY },
@@ -366,7 +369,26 @@ test('a certificate by setting; one that is none, or alone, is told before anyth
   client.close()
   // UNAUTHENTICATED: it was understood.
   expect(code).toBe(16)
+  // One that is renewed needs no restart, and a broken one changes nothing.
+  const before = await certificateAt(port)
+  const failed = world.next('service.failed', ({ service }) => service === 'grpc certificate')
+  writeFileSync(files.GRPC_TLS_CERT, 'no certificate')
+  await failed
+  expect(await certificateAt(port)).toBe(before)
+  writeFileSync(files.GRPC_TLS_KEY, OTHER_SERVER_KEY)
+  writeFileSync(files.GRPC_TLS_CERT, OTHER_SERVER_CERTIFICATE)
+  const other = new X509Certificate(OTHER_SERVER_CERTIFICATE).fingerprint256
+  await expect.poll(() => certificateAt(port)).toBe(other)
 })
+
+const certificateAt = (port: number) =>
+  new Promise<string>((resolve, reject) => {
+    const socket = connectTls({ port, host: '127.0.0.1', ALPNProtocols: ['h2'], rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate().fingerprint256)
+      socket.destroy()
+    })
+    socket.on('error', reject)
+  })
 
 test('a gateway whose gRPC port is taken does not run, and leaves nothing behind', async () => {
   const taken = createServer()
