@@ -24,6 +24,7 @@ import { createHints, type Hints } from './gateway/tasks/hints.ts'
 import { createHub } from './gateway/tasks/hub.ts'
 import type { OpenTools } from './gateway/tasks/open.ts'
 import { createRecord } from './gateway/tasks/record.ts'
+import { TTL_SECONDS_MAX } from './gateway/tasks/wishes.ts'
 import type { Ground } from './ground.ts'
 import { buildGuards, consentIn, type Room } from './guards.ts'
 import { issuersIn, waysBy } from './issuers.ts'
@@ -124,6 +125,7 @@ export function buildParties(ground: Ground, { egress, fetchCard, signer }: Outw
     interfaces,
     sign: signer.signatures,
     signedSince: signer.since,
+    limits: { ttlSecondsMax: TTL_SECONDS_MAX, bodyBytesMax: limits.requestBytesMax, blockSeconds: config.blockSeconds },
     ways: waysBy(issuers),
   }
   const presentCard = cardsOf(createPresentCard(presenting), db)

@@ -14,7 +14,8 @@ export interface Happenings {
     destination: string
     kind: DestinationKind
     attempt: number
-    ms: number
+    /** What it took; not known of a lease that another replica handed out. */
+    ms?: number
     outcome: 'delivered' | 'retry' | 'dead' | 'superseded'
     /** Since the delivery was owed. */
     waitedMs: number

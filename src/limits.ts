@@ -56,6 +56,8 @@ export const LIMITS = {
   streamAgeMaxMs: HOUR_MS,
   /** How long a 1.0 stream stays open on AUTH_REQUIRED (7.14); INPUT_REQUIRED closes at once. */
   interruptedStreamMs: 5 * MINUTE_MS,
+  /** A blank before a JSON-RPC answer that is waited for, this often: some clients give up after five silent seconds. */
+  answerSilenceMs: 3_000,
   blockingWaitersMax: 5_000,
   /** A stream whose message is with a reachable agent opens this late at most, so that a lone Message can be its first event (D15). */
   firstAnswerMs: 300,

@@ -217,6 +217,8 @@ class Job:
         return _Writer(about, lambda said, repeats: self._report("update", said, repeats))
 
     def complete(self, text=None, **result):
+        """`parts`, `artifacts`; with `{"as": "message"}` text or parts are a Message, which whoever still waits for an answer gets
+        instead of the task."""
         self._settle("complete", _words(text, result))
 
     def fail(self, text=None, retry=False, delay_seconds=None):
@@ -438,7 +440,7 @@ def work(gateway, token, handler, *, worker=None, concurrency=1, lease_seconds=N
     """Works until `stop` (a threading.Event) is set; raises when the gateway refuses for good, after what is in hand has
     ended. That the gateway cannot be reached is no such reason.
 
-    handler         a Job to its result: text, a list of parts, a dict with `text`, `parts` or `artifacts`, or None
+    handler         a Job to its result: text, a list of parts, a dict with `text`, `parts`, `artifacts` or `as`, or None
     worker          a name that stays through restarts and that nobody else uses meanwhile: what it held it goes on with
     concurrency     jobs side by side; no more than the agent's maxInflight are handed out
     check_seconds   how often at least the gateway is asked whether the sender has canceled or said more

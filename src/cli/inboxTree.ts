@@ -51,7 +51,10 @@ export const INBOX: readonly CommandRow[] = [
     examples: ['next shout --within 30s', 'next shout --kind result -o json'],
     run: async () => (await commands()).next,
   },
-  settling('done', 'a lease is done: the result as --text, or from a file', [['--file <path|->', 'the result']]),
+  settling('done', 'a lease is done: the result as --text, or from a file', [
+    ['--file <path|->', 'the result'],
+    ['--message', 'it is a message: whoever still waits gets it instead of the task'],
+  ]),
   settling('fail', 'a lease has failed', [['--retry', 'give it back, to be tried again']]),
   settling('reject', 'refuse what was sent', []),
   settling('ask', 'ask the sender something', []),

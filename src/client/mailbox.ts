@@ -80,6 +80,8 @@ export interface Result {
   readonly text?: string
   readonly parts?: readonly Part[]
   readonly artifacts?: readonly Artifact[]
+  /** `message`: text or parts are a Message, which whoever still waits for an answer gets instead of the task (`artifact`). */
+  readonly as?: 'artifact' | 'message'
   /** Ids of new messages that shall not be answered. */
   readonly ignore?: readonly string[]
 }

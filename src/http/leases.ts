@@ -23,6 +23,10 @@ export interface LeaseTools {
 
 type ReadBody = (context: FaceContext) => Promise<unknown>
 
+/** Of a Message that is the answer there are parts, and it has no task for artifacts to be of. */
+const saysMessage = (said: { as?: unknown; text?: unknown; parts?: unknown; artifacts?: unknown }): boolean =>
+  said.as !== 'message' || ((said.text !== undefined || said.parts !== undefined) && said.artifacts === undefined)
+
 /** What each verb takes. */
 export const leaseForms = ({
   leaseSecondsMin,
@@ -59,12 +63,15 @@ export const leaseForms = ({
       leaseSeconds,
       take: names,
     }),
-    complete: z.strictObject({
-      text,
-      parts,
-      artifacts: z.array(artifact).max(artifactsPerTaskMax).optional(),
-      ignore: names,
-    }),
+    complete: z
+      .strictObject({
+        text,
+        parts,
+        as: z.enum(['artifact', 'message']).optional(),
+        artifacts: z.array(artifact).max(artifactsPerTaskMax).optional(),
+        ignore: names,
+      })
+      .refine(saysMessage, { error: 'a message has text or parts, and no artifacts', path: ['as'] }),
     fail: z.strictObject({ text, retry: z.boolean().optional(), delaySeconds }),
     reject: z.strictObject({ text }),
     ask: z.strictObject({ text, parts, schema: z.unknown().optional() }),

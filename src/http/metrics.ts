@@ -119,7 +119,7 @@ function countWork(signals: HappeningSignals, registry: Registry): (() => void)[
     }),
     signals.on('delivery.attempted', ({ kind, outcome, code, ms, waitedMs }) => {
       attempted.inc({ kind, outcome, code: code === undefined ? '' : codeLabel(code) })
-      attemptSeconds.observe({ kind, outcome }, ms / 1_000)
+      if (ms !== undefined) attemptSeconds.observe({ kind, outcome }, ms / 1_000)
       if (outcome === 'delivered') waitedSeconds.observe({ kind }, waitedMs / 1_000)
     }),
     signals.on('tasks.purged', ({ tasks }) => purged.inc(tasks)),

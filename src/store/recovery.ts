@@ -39,6 +39,10 @@ export interface LostLease {
   readonly taskId: string
   readonly attempt: number
   readonly owner: string | null
+  /** The one that was lost. */
+  readonly lease: string | null
+  /** Milliseconds since 1970. */
+  readonly createdAt: number
 }
 
 // The rows in flight are few; the partial index holds only them.
@@ -47,11 +51,12 @@ const REAP: Statement = {
   write: true,
   text: `update deliveries d set state = 0, lease = null, owner = null, leased_until = null, due_at = now(), code = 'LEASE_LOST',
   reason = 'whoever held it fell silent'
-from (select tenant, id, owner from deliveries
+from (select tenant, id, owner, lease from deliveries
   where state = 1 and (leased_until < now() or (owner is not null and not exists (select 1 from replicas r where r.id = owner and r.until > now())))
   limit 1000 for update skip locked) k
 where d.tenant = k.tenant and d.id = k.id
-returning d.tenant, d.id::text, d.kind, d.destination, d.task_id::text as "taskId", d.attempt, k.owner::text`,
+returning d.tenant, d.id::text, d.kind, d.destination, d.task_id::text as "taskId", d.attempt, k.owner::text, k.lease::text,
+  (extract(epoch from d.created_at) * 1000)::float8 as "createdAt"`,
 }
 
 /** Returns what dead replicas and silent agents held. The attempt counts. */

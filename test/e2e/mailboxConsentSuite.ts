@@ -147,5 +147,34 @@ export function mailboxConsentSuite(driver: string, open: OpenDatabase) {
       }
       await expect.poll(() => refusal(client)).toEqual([200, undefined])
     })
+
+    test('a mailbox has an end in bytes as well: nothing is thrown out for more, and what is taken makes room', async () => {
+      const { agent, operator } = await aMailboxWith({})
+      const large = 'x'.repeat(300_000)
+      const sent = async (text: string) => {
+        const answer = await operator.rpc('SendMessage', { message: aMessage(text), configuration: now })
+        const reason = answer.error?.data?.find((one: { reason?: string }) => one.reason)?.reason
+        return reason ?? 'taken'
+      }
+      let taken = 0
+      await expect
+        .poll(async () => {
+          const said = await sent(large)
+          if (said === 'taken') taken++
+          return said
+        })
+        .toBe('MAILBOX_FULL')
+      // Counted now and then: so many more may have come in between.
+      expect(taken).toBeGreaterThan(3)
+      expect(await sent('small')).toBe('MAILBOX_FULL')
+      let given = 0
+      for (let work = await agent.lease(); work; work = await agent.lease()) {
+        given++
+        expect(work.text).toBe(large)
+        await agent.say(work.lease, 'complete', {})
+      }
+      expect(given).toBe(taken)
+      await expect.poll(() => sent('small')).toBe('taken')
+    })
   })
 }

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { uuidv7 } from '../../src/platform/ids.ts'
 import type { Collector } from '../support/collector.ts'
-import { aMailboxWorld, now, type OpenDatabase, reasonIn, stateOf, textOf, wish } from './mailboxWorld.ts'
+import { aMessage } from '../support/world.ts'
+import { aMailboxWorld, EXTENSION, now, type OpenDatabase, reasonIn, stateOf, textOf, wish } from './mailboxWorld.ts'
 
 export function mailboxKindsSuite(driver: string, open: OpenDatabase) {
   describe(`kinds of mail on ${driver}`, () => {
@@ -23,6 +24,99 @@ export function mailboxKindsSuite(driver: string, open: OpenDatabase) {
       const ended = await client.get(sent.id)
       expect([stateOf(ended), textOf(ended), ended.artifacts]).toEqual(['TASK_STATE_COMPLETED', '', undefined])
       expect(ended.status.message?.parts).toEqual([{ text: 'seen' }])
+    })
+
+    test('may be answered with a Message, which who still waits gets, as from an agent with a server', async () => {
+      const { agent, client } = await anAgent()
+      const message = aMessage('hello?')
+      const waiting = client.rpc('SendMessage', { message })
+      const work = await agent.lease({}, 20)
+      const answer = { parts: [{ text: 'hello!' }, { data: { n: 1 } }], as: 'message' }
+      const settled = await agent.say(work.lease, 'complete', answer)
+      expect(settled.json).toMatchObject({ settled: 'complete', task: { status: { state: 'TASK_STATE_COMPLETED' } } })
+      expect((await agent.say(work.lease, 'complete', answer)).text).toBe(settled.text)
+      expect((await agent.say(work.lease, 'complete', { text: 'hello!' })).json.code).toBe('already_settled')
+      const { result } = await waiting
+      expect(result.message).toMatchObject({ role: 'ROLE_AGENT', contextId: work.task.contextId, parts: answer.parts })
+      expect([result.task, result.message.taskId]).toEqual([undefined, undefined])
+      // Kept all the same; sent again, the same task.
+      const task = await client.get(work.task.id)
+      expect(task.status).toMatchObject({ state: 'TASK_STATE_COMPLETED', message: { parts: answer.parts } })
+      expect(task.artifacts).toMatchObject([{ parts: answer.parts }])
+      expect((await client.rpc('SendMessage', { message })).result.task.id).toBe(task.id)
+    })
+
+    test('a Message that comes after a lost attempt is one still; after other words it is a task', async () => {
+      const { agent, client } = await anAgent()
+      const lone = client.rpc('SendMessage', { message: aMessage('a') })
+      const first = await agent.lease({}, 20)
+      await agent.say(first.lease, 'fail', { retry: true, delaySeconds: 0, text: 'not yet' })
+      const second = await agent.lease({}, 20)
+      expect(second.attempt).toBe(2)
+      await agent.say(second.lease, 'complete', { text: 'now', as: 'message' })
+      expect((await lone).result.message?.parts).toEqual([{ text: 'now' }])
+      for (const said of [{ text: 'thinking' }, { progress: 10 }, { artifact: { artifactId: 'half', text: 'h' } }]) {
+        const spoken = client.rpc('SendMessage', { message: aMessage('b') })
+        const { lease } = await agent.lease({}, 20)
+        await agent.say(lease, 'update', said)
+        await agent.say(lease, 'complete', { text: 'B', as: 'message' })
+        expect((await spoken).result.task?.status.message?.parts, JSON.stringify(said)).toEqual([{ text: 'B' }])
+      }
+      await client.send('c', { configuration: now })
+      const { lease } = await agent.lease()
+      for (const wrong of [{ as: 'message' }, { as: 'message', text: 'x', artifacts: [{ text: 'y' }] }, { as: 'x' }]) {
+        const { status, json } = await agent.say(lease, 'complete', wrong)
+        expect([status, json.violations?.[0]?.field]).toEqual([400, 'as'])
+      }
+      expect((await agent.say(lease, 'complete', {})).status).toBe(200)
+    })
+
+    test('every lease is told of when it ends: what became of it, and what it took', async () => {
+      const { agent, send } = await anAgent()
+      const told = () => world().next('delivery.attempted', ({ destination }) => destination === `agent:${agent.name}`)
+      const { id } = await send('x')
+      const expected = { delivery: id, task: id, destination: `agent:${agent.name}`, kind: 'mailbox' }
+      const ends = async (verb: string, said: object) => {
+        const { lease } = await agent.lease({}, 20)
+        const attempted = told()
+        await agent.say(lease, verb, said)
+        return attempted
+      }
+      expect(await ends('release', { delaySeconds: 0 })).toMatchObject({
+        ...expected,
+        ...{ attempt: 1, outcome: 'retry', nextInMs: 0, code: 'RELEASED', ms: expect.any(Number) },
+      })
+      const lost = told()
+      await agent.lease({ leaseSeconds: 1 }, 20)
+      expect(await lost).toMatchObject({ ...expected, attempt: 1, outcome: 'retry', code: 'LEASE_LOST' })
+      expect(await ends('complete', {})).toMatchObject({
+        ...expected,
+        ...{ attempt: 2, outcome: 'delivered', ms: expect.any(Number), waitedMs: expect.any(Number) },
+      })
+    })
+
+    test('the extended card tells who asks by name whether the agent is there; the public one what senders can count on', async () => {
+      const { agent, client } = await anAgent({ cadence: 'PT1H', ttlSeconds: 60 })
+      const store = (card: { capabilities: { extensions: { uri: string; params: object }[] } }) =>
+        card.capabilities.extensions.find(({ uri }) => uri === EXTENSION)?.params
+      const url = `${world().gateway.url}/agents/${agent.name}/.well-known/agent-card.json`
+      const card = (await (await fetch(url, { headers: { 'a2a-version': '1.0' } })).json()) as never
+      const params = { mode: 'store-and-forward', cadence: 'PT1H', ttlSeconds: 60, ordering: 'context' }
+      expect(store(card)).toMatchObject({ ...params, blockSeconds: 20, maxTtlSeconds: 2_592_000 })
+      expect(store(card)).not.toHaveProperty('presence')
+      expect(card).toMatchObject({ capabilities: { extendedAgentCard: true } })
+      const extended = async () => store((await client.rpc('GetExtendedAgentCard', {})).result)
+      expect(await extended()).toMatchObject({ ...params, presence: { state: 'offline', waiting: '0' } })
+      await client.send('x', { configuration: now })
+      await agent.lease()
+      await expect.poll(extended).toMatchObject({ presence: { state: 'available', lastSeen: expect.any(String) } })
+      const anonymous = { method: 'POST', headers: { 'content-type': 'application/json', 'a2a-version': '1.0' } }
+      const asked = { jsonrpc: '2.0', id: 1, method: 'GetExtendedAgentCard', params: {} }
+      const answer = await fetch(`${world().gateway.url}/agents/${agent.name}/`, {
+        ...anonymous,
+        body: JSON.stringify(asked),
+      })
+      expect(answer.status).toBe(401)
     })
 
     test('is chosen by kind, label, skill and sender, to take and to look at', async () => {

@@ -8,9 +8,10 @@ import { aMailboxWorld, type OpenDatabase, stateOf, textOf } from './mailboxWorl
 // biome-ignore lint/suspicious/noExplicitAny: tests look into frames of many forms
 type Frame = any
 
-async function open(url: string, token: string) {
+async function open(url: string, token: string, more: object = {}) {
   const ws = new WebSocket(`${url.replace('http', 'ws')}/v1/inbox/ws`, {
     headers: { authorization: `Bearer ${token}` },
+    ...more,
   })
   const frames: Frame[] = []
   const wanted: { fits: (frame: Frame) => boolean; resolve: (frame: Frame) => void }[] = []
@@ -135,6 +136,22 @@ export function mailboxSocketSuite(driver: string, openDatabase: OpenDatabase) {
       expect(await back.ask({ type: 'complete', lease: broken.lease })).toMatchObject({ code: 'lease_lost' })
       expect(await back.ask({ type: 'complete', lease: kept.lease })).toMatchObject({ settled: 'complete' })
       back.ws.terminate()
+    })
+
+    test('a socket that falls silent is dropped, and what it held is taken by another', async () => {
+      const { agent, send } = await anAgent()
+      await send('held')
+      await send('credited')
+      const silent = await open(world().gateway.url, agent.token, { autoPong: false })
+      silent.say({ type: 'credit', n: 1, leaseSeconds: 600 })
+      const held = await silent.lease()
+      const alive = await socketOf(agent)
+      expect(await silent.closed).toBe(1006)
+      alive.say({ type: 'credit', n: 2 })
+      const works = [await alive.lease(), await alive.lease()]
+      expect(works.map(({ text, attempt }) => `${text} ${attempt}`).sort()).toEqual(['credited 1', 'held 2'])
+      expect((await agent.say(held.lease, 'complete')).json.code).toBe('lease_lost')
+      alive.ws.terminate()
     })
 
     test('nonsense is answered, and what is too much ends the socket', async () => {

@@ -46,6 +46,8 @@ export function aMailboxWorld(open: OpenDatabase, prefix: string): MailboxWorld 
         socketGraceSeconds: 1,
         mailboxPerSenderMax: 8,
         mailboxMessagesMax: 130,
+        mailboxBytesMax: 1024 * 1024,
+        socketPingMs: 1_500,
         queueCountEveryMs: 200,
       },
     })

@@ -41,7 +41,7 @@ async function say(job: Job, event: StreamResponse): Promise<boolean> {
     return false
   }
   if ('message' in event) {
-    await job.complete(resultOf(event.message.parts as readonly Part[]))
+    await job.complete({ parts: event.message.parts as readonly Part[], as: 'message' })
     return true
   }
   if (!('statusUpdate' in event)) return false

@@ -132,7 +132,11 @@ const textOf = (call: Invocation): string | undefined =>
 export const done: Run = (call) => {
   const file = call.parts.find(({ flag }) => flag === 'file')?.value ?? call.option('file')
   const text = file === undefined ? textOf(call) : readText(file)
-  return settle(call, 'complete', text === undefined ? {} : { text })
+  if (call.has('message') && text === undefined) throw usage('what does the message say?', '--text "…"')
+  return settle(call, 'complete', {
+    ...(text !== undefined && { text }),
+    ...(call.has('message') && { as: 'message' }),
+  })
 }
 
 function readText(path: string): string {

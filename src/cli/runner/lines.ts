@@ -28,7 +28,12 @@ const WORD = z.discriminatedUnion('type', [
     end: z.boolean().default(false),
   }),
   z.object({ type: z.enum(['ask', 'auth']), ...said, schema: z.unknown().optional() }),
-  z.object({ type: z.literal('done'), ...said, artifacts: z.array(z.record(z.string(), z.unknown())).optional() }),
+  z.object({
+    type: z.literal('done'),
+    ...said,
+    as: z.enum(['artifact', 'message']).optional(),
+    artifacts: z.array(z.record(z.string(), z.unknown())).optional(),
+  }),
   z.object({
     type: z.literal('fail'),
     ...said,

@@ -57,6 +57,15 @@ export function mailboxPresence(
   }
 }
 
+const iso = (at: Date | undefined): string | undefined => at?.toISOString()
+
+/** As it is told outside: times as ISO 8601. */
+export function showPresence({ lastSeen, lastWorked, nextExpected, oldestWaiting, ...said }: MailboxPresence) {
+  const times = { lastSeen: iso(lastSeen), lastWorked: iso(lastWorked), nextExpected: iso(nextExpected) }
+  const told = Object.entries({ ...times, oldestWaiting: iso(oldestWaiting) }).filter(([, at]) => at !== undefined)
+  return { ...said, ...Object.fromEntries(told) }
+}
+
 /** `says`: it has told when it comes. */
 function stateOf(
   { seenAt, leased, now }: Known,

@@ -58,7 +58,16 @@ export interface SecurityWays {
   readonly requirements: readonly SecurityRequirement[]
 }
 
+/** What is promised to senders, for a card's params. */
+export interface FrontLimits {
+  readonly ttlSecondsMax: number
+  readonly bodyBytesMax: number
+  readonly blockSeconds: number
+}
+
 export interface PresentTools {
+  /** undefined: cards do not tell them. */
+  readonly limits?: FrontLimits
   readonly find: (tenant: string, name: string) => Promise<Agent | undefined>
   /** Whoever's it is: for callers of whom nothing is known. */
   readonly findOpen: (name: string) => Promise<Agent | undefined>
@@ -99,14 +108,21 @@ async function present(agent: Agent, tools: PresentTools): Promise<PresentedCard
   return { card: signed, modifiedAt: since && since > modifiedAt ? since : modifiedAt }
 }
 
-/** An extended card as this gateway fronts it: like the public one, made for one caller and kept for nobody. */
-export type PresentExtended = (agent: Agent, card: AgentCard) => Promise<AgentCard>
+/**
+ * An extended card as this gateway fronts it: like the public one, made for one caller and kept for nobody.
+ * `card`: what the agent told of itself; undefined: it cannot be asked. `params`: what is told of it under our extension beside.
+ */
+export type PresentExtended = (agent: Agent, card: AgentCard | undefined, params?: object) => Promise<AgentCard>
 
 export function createPresentExtended(tools: PresentTools): PresentExtended {
   const { sign } = tools
-  return async (agent, card) => {
-    const fronted = frontedCard({ ...agent, card }, tools)
-    const extended = { ...fronted, capabilities: { ...fronted.capabilities, extendedAgentCard: true } }
+  return async (agent, card, params) => {
+    const fronted = frontedCard(card ? { ...agent, card } : agent, tools)
+    const extensions = fronted.capabilities.extensions?.map((one) =>
+      params && one.uri === STORE_AND_FORWARD ? { ...one, params: { ...one.params, ...params } } : one,
+    )
+    const capabilities = { ...fronted.capabilities, ...(extensions && { extensions }), extendedAgentCard: true }
+    const extended = { ...fronted, capabilities }
     return sign ? { ...extended, signatures: await sign(extended) } : extended
   }
 }
@@ -118,9 +134,11 @@ export function isVisible(agent: Agent, caller: Caller | undefined): boolean {
   return isAdmin(caller) || caller.agents === undefined || caller.agents.has(agent.name)
 }
 
-type FrontTools = Pick<PresentTools, 'publicUrl' | 'interfaces' | 'ways'>
+type FrontTools = Pick<PresentTools, 'publicUrl' | 'interfaces' | 'ways' | 'limits'>
 
-export function frontedCard(agent: Agent, { publicUrl, interfaces, ways }: FrontTools): AgentCard {
+export function frontedCard(agent: Agent, { publicUrl, interfaces, ways, limits }: FrontTools): AgentCard {
+  // Of an agent that collects the gateway itself knows more than its card says: whether it is there.
+  const collects = agent.connector.kind === 'mailbox'
   const { signatures: _, securitySchemes: __, securityRequirements: ___, ...said } = agent.card ?? cardOf(agent)
   return {
     ...whole(said, agent.name),
@@ -130,10 +148,10 @@ export function frontedCard(agent: Agent, { publicUrl, interfaces, ways }: Front
     capabilities: {
       streaming: true,
       pushNotifications: true,
-      extensions: extensionsOf(agent),
+      extensions: extensionsOf(agent, limits),
       // Who is not asked for a key cannot be told from anybody else, and the extended card is not for anybody.
-      ...(said.capabilities.extendedAgentCard !== undefined && {
-        extendedAgentCard: said.capabilities.extendedAgentCard && agent.policy.access === 'keys',
+      ...((collects || said.capabilities.extendedAgentCard !== undefined) && {
+        extendedAgentCard: (collects || said.capabilities.extendedAgentCard === true) && agent.policy.access === 'keys',
       }),
     },
     ...(agent.policy.access === 'keys' && securityOf(ways?.(agent))),
@@ -205,14 +223,27 @@ export const ownExtensions = ({ card, registration }: Pick<Agent, 'card' | 'regi
     ({ uri }) => uri !== STORE_AND_FORWARD,
   ) as AgentExtension[]
 
-function extensionsOf(agent: Agent): AgentExtension[] {
+function extensionsOf(agent: Agent, limits: FrontTools['limits']): AgentExtension[] {
   const own: AgentExtension = {
     uri: STORE_AND_FORWARD,
     description: 'Messages are kept until the agent takes them; task.metadata tells how far each one is',
     required: false,
+    ...(agent.connector.kind === 'mailbox' && limits && { params: paramsOf(agent, limits) }),
   }
   return [own, ...ownExtensions(agent)]
 }
+
+/** What a sender to an agent without a server can count on. */
+const paramsOf = ({ policy, registration }: Agent, { ttlSecondsMax, bodyBytesMax, blockSeconds }: FrontLimits) => ({
+  mode: 'store-and-forward',
+  ...(registration.cadence !== undefined && { cadence: registration.cadence }),
+  ttlSeconds: policy.ttlSeconds,
+  maxTtlSeconds: ttlSecondsMax,
+  maxBodyBytes: bodyBytesMax,
+  priorities: ['low', 'normal', 'high', 'urgent'],
+  ordering: policy.ordering,
+  blockSeconds,
+})
 
 /** As long as the agent has not told its own card, the registration speaks for it. */
 function cardOf({ name, registration }: Agent): AgentCard {

@@ -13,7 +13,7 @@ import {
   type TaskStatus,
 } from '../../a2a/tasks.ts'
 import { LIMITS } from '../../limits.ts'
-import { ANSWERED_WITH_MESSAGE } from '../tasks/facts.ts'
+import { ANSWERED_WITH_MESSAGE, answerId, EXTENSION_URI } from '../tasks/facts.ts'
 import type { TaskEvent } from '../tasks/record.ts'
 
 export interface IntakeStart {
@@ -142,8 +142,11 @@ export function createIntake({ taskId, contextId, known, followUp = false, now }
     learn(message.taskId, message.contextId)
     messages.delete(message.messageId)
     return [
-      artifact({ artifact: { artifactId: `answer-${message.messageId}`, parts: message.parts }, lastChunk: true }),
-      ...status({ state: 'TASK_STATE_COMPLETED', message }, alone ? ANSWERED_WITH_MESSAGE : undefined),
+      artifact({ artifact: { artifactId: answerId(message), parts: message.parts }, lastChunk: true }),
+      ...status(
+        { state: 'TASK_STATE_COMPLETED', message },
+        alone ? { [EXTENSION_URI]: ANSWERED_WITH_MESSAGE } : undefined,
+      ),
     ]
   }
 

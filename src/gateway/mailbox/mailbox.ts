@@ -25,6 +25,7 @@ import {
 import type { LostLease } from '../../store/recovery.ts'
 import type { Agent } from '../agents/agent.ts'
 import { gatewayStatus } from '../tasks/facts.ts'
+import { createAttempts } from './attempts.ts'
 import { type Consent, createConsent } from './consent.ts'
 import { createHints, type HintSink, type Hints } from './hints.ts'
 import { createTake, type LeaseRequest, takeBack } from './lease.ts'
@@ -87,8 +88,10 @@ export function createMailbox(tools: MailboxTools): Mailbox {
     hints.wake(tenant, destination)
     for (const box of tools.shared.lookersAt({ tenant, destination })) polls.wake(tenant, box.destination)
   }
+  const attempts = createAttempts(tools)
   const verbTools: VerbTools = {
     ...tools,
+    attempts,
     wake(tenant, destination) {
       wake(tenant, destination)
       tools.announce(tenant, destination)
@@ -124,6 +127,7 @@ export function createMailbox(tools: MailboxTools): Mailbox {
       const kept = reclaims ? await reclaim(agent, request) : []
       const offers = kept.length > 0 ? kept : await polls.wait(agent, request, waitMs, signal)
       if (offers.length > 0) presence.worked(agent)
+      attempts.began(agent, offers)
       return offers
     },
     takeBack: (agent, offers) => takeBack(agent, offers, verbTools),
@@ -163,10 +167,13 @@ export function createMailbox(tools: MailboxTools): Mailbox {
     woken(boxes) {
       for (const { tenant, destination } of boxes ?? [...polls.watched(), ...hints.watched()]) wake(tenant, destination)
     },
-    async lost({ tenant, id, kind, destination, attempt }) {
+    async lost(delivery) {
+      const { tenant, id, kind, destination, attempt } = delivery
       if (kind !== 'mailbox') return
       const agent = await tools.findAgent(tenant, laneAgent(destination))
-      if (!agent || attempt < agent.policy.maxAttempts) return
+      const isLast = agent !== undefined && attempt >= agent.policy.maxAttempts
+      attempts.lost(delivery, isLast)
+      if (!isLast) return
       await offer(await leaseSpent(tools.db, tenant, id, agent.policy.maxAttempts), agent, false, tools)
       wake(tenant, destination)
     },

@@ -21,7 +21,7 @@ import { settleResult } from '../../store/results.ts'
 import { stateOf } from '../../store/tasks.ts'
 import type { Agent } from '../agents/agent.ts'
 import { backoffMs } from '../deliveries/backoff.ts'
-import { EXTENSION_URI, gatewayStatus } from '../tasks/facts.ts'
+import { ANSWERED_WITH_MESSAGE, answerId, EXTENSION_URI, gatewayStatus } from '../tasks/facts.ts'
 import type { TaskEvent } from '../tasks/record.ts'
 import {
   artifactOf,
@@ -58,7 +58,10 @@ export async function settle(agent: Agent, key: LeaseKey, verdict: Verdict, tool
     const settling = { agent, key, held, hash, tools }
     const settled = await (held.kind === 'result' ? acknowledge(settling, verdict) : settleHeld(settling, verdict))
     if (settled === 'again') continue
-    if (settled.kind === 'settled') tools.wake(key.tenant, key.destination)
+    if (settled.kind === 'settled') {
+      tools.attempts.ended(key, held, verdict, settled.answer)
+      tools.wake(key.tenant, key.destination)
+    }
     return settled
   }
   return LOST
@@ -124,9 +127,10 @@ const withSchema = ({ text, parts = [], schema }: Words & { schema?: unknown }):
 
 async function complete(
   settling: Settling,
-  { text, parts, artifacts = [], ignore = [] }: Extract<Verdict, { verb: 'complete' }>,
+  said: Extract<Verdict, { verb: 'complete' }>,
   at: string,
 ): Promise<Settled | 'again'> {
+  const { text, parts, artifacts = [], ignore = [] } = said
   const { key, held, tools } = settling
   const ids = idsOf(held)
   const pending = held.pending > 0 ? await newMessages(key, held.taskId, tools) : []
@@ -134,16 +138,19 @@ async function complete(
     return { kind: 'new messages', messages: pending.filter((one) => !isNamed(ignore, one)) }
   }
   const isNote = held.mailKind === mailKind('note')
+  const answers = said.as === 'message' && !isNote
+  // A note is acknowledged: what is said with that is no result.
+  const message = isNote || answers ? saidBy({ text, parts }, ids) : undefined
   const own = isNote || (text === undefined && parts === undefined) ? [] : [{ text, parts }]
   const results = [...own, ...(isNote ? [] : artifacts)].map((reported, at): TaskEvent => {
-    const named = { ...reported, artifactId: artifactIdOf(reported, at) }
+    const named = { ...reported, artifactId: answers ? answerId(message) : artifactIdOf(reported, at) }
     return { event: { artifactUpdate: { ...ids, artifact: artifactOf(named), append: false, lastChunk: true } } }
   })
-  const metadata = pending.length > 0 && {
-    metadata: { [EXTENSION_URI]: { ignored: pending.map(({ message }) => message.messageId) } },
+  const told = {
+    ...(answers && ANSWERED_WITH_MESSAGE),
+    ...(pending.length > 0 && { ignored: pending.map(({ message }) => message.messageId) }),
   }
-  // A note is acknowledged: what is said with that is no result.
-  const message = isNote ? saidBy({ text, parts }, ids) : undefined
+  const metadata = Object.keys(told).length > 0 && { metadata: { [EXTENSION_URI]: told } }
   const status = { state: 'TASK_STATE_COMPLETED' as const, timestamp: at, ...(message && { message }) }
   const ended: TaskEvent = { event: { statusUpdate: { ...ids, status, ...metadata } } }
   // Only if nothing was said since we looked: what is said meanwhile must not be lost.

@@ -9,6 +9,7 @@ import type { LeaseKey } from '../../store/mailbox.ts'
 import type { Agent } from '../agents/agent.ts'
 import type { Contacts } from '../agents/contacts.ts'
 import type { Record } from '../tasks/record.ts'
+import type { Attempts } from './attempts.ts'
 import { CHANNEL_LANE, type SharedLanes } from './shared.ts'
 
 /** What is sent: no content of anybody's, only that it is worth looking. */
@@ -43,6 +44,7 @@ export interface MailboxTools {
 /** What the verbs want beside: something is due at this destination, or a place is free. */
 export interface VerbTools extends MailboxTools {
   readonly wake: (tenant: string, destination: string) => void
+  readonly attempts: Attempts
 }
 
 /** The text parts, joined by line ends. */

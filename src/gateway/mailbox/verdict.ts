@@ -10,6 +10,8 @@ export interface Words {
 export type Verdict =
   | ({
       verb: 'complete'
+      /** `message`: the words are a Message, and the answer of a send that still waits for its first; default: an artifact. */
+      as?: 'artifact' | 'message' | undefined
       artifacts?: readonly ReportedArtifact[] | undefined
       ignore?: readonly string[] | undefined
     } & Words)

@@ -7,8 +7,10 @@ import { A2AError } from '../../a2a/errors.ts'
 import type { GetExtendedAgentCardRequest } from '../../a2a/operations.ts'
 import { LIMITS } from '../../limits.ts'
 import type { ExtendedCardAnswer } from '../../ports.ts'
+import { readQueues } from '../../store/queues.ts'
 import { type Agent, waitsText } from '../agents/agent.ts'
 import { cleanCard } from '../agents/cards.ts'
+import { mailboxPresence, showPresence } from '../agents/mailboxPresence.ts'
 import type { AgentCall, OperationTools } from './tools.ts'
 
 /** How many an agent is being asked for, by tenant and name. */
@@ -25,6 +27,7 @@ export async function getExtendedAgentCard(
   const presented = await tools.presentCard(known.name, caller)
   if (!presented?.card.capabilities.extendedAgentCard)
     throw new A2AError('UNSUPPORTED_OPERATION', 'the agent does not declare an extended card')
+  if (known.connector.kind === 'mailbox') return withPresence(known, tools)
   if (known.pausedAt) throw unavailable(known.pending ? waitsText(known.pending) : 'the agent is paused')
   const key = `${known.tenant} ${known.name}`
   const others = asking.get(key) ?? 0
@@ -38,6 +41,13 @@ export async function getExtendedAgentCard(
     if (left > 0) asking.set(key, left)
     else asking.delete(key)
   }
+}
+
+/** An agent that collects cannot be asked; what the public card does not have, because it is kept by many, is whether it is there. */
+async function withPresence(agent: Agent, { db, presentExtended }: OperationTools): Promise<AgentCard> {
+  const [lane] = await readQueues(db, agent.tenant, [agent.destination])
+  const presence = lane && showPresence(mailboxPresence(agent, lane))
+  return presentExtended(agent, agent.card, presence && { presence })
 }
 
 async function ask(known: Agent, call: AgentCall, tools: OperationTools): Promise<AgentCard> {

@@ -57,8 +57,11 @@ export function gatewayStatus(
   return { state, timestamp: at.toISOString(), message }
 }
 
-/** Marks the last status of a task that is nothing but the record of one answering Message. */
-export const ANSWERED_WITH_MESSAGE: Metadata = { [EXTENSION_URI]: { answeredWith: 'message' } }
+/** Under our key in the last status of a task that an answering Message has ended. */
+export const ANSWERED_WITH_MESSAGE = { answeredWith: 'message' } as const
+
+/** The artifact in which an answering Message is kept. */
+export const answerId = (message: Pick<Message, 'messageId'> | undefined): string => `answer-${message?.messageId}`
 
 /** If a log after its opening is only the record of one answering Message: that Message as a stream's sole entry (D15). */
 export function loneMessage(entries: readonly StreamEntry[]): StreamEntry | undefined {
@@ -68,13 +71,21 @@ export function loneMessage(entries: readonly StreamEntry[]): StreamEntry | unde
   return { ...toEntry({ sequence: 0, json: JSON.stringify(event), event }), last: true }
 }
 
-/** The Message itself; undefined: the log is more than that. */
+/** The Message itself; undefined: the log is more than that. What the gateway says when somebody takes the work is nothing of its agent's. */
 export function answerMessage(entries: readonly StreamEntry[]): Message | undefined {
   const last = entries.at(-1)
-  if (!last?.last || entries.length > 2) return undefined
+  if (!last?.last) return undefined
   const event = last.event()
   if (!('statusUpdate' in event) || ownMetadata(event.statusUpdate.metadata).answeredWith !== 'message')
     return undefined
   const { taskId: _, ...message } = event.statusUpdate.status.message ?? ({} as Message)
-  return message.parts ? message : undefined
+  if (!message.parts || !entries.slice(0, -1).every((entry) => isOfAnswer(entry.event(), message))) return undefined
+  return message
+}
+
+function isOfAnswer(event: StreamResponse, message: Message): boolean {
+  if ('artifactUpdate' in event) return event.artifactUpdate.artifact.artifactId === answerId(message)
+  if (!('statusUpdate' in event)) return false
+  const { attempt, progress } = ownMetadata(event.statusUpdate.metadata)
+  return attempt !== undefined && progress === undefined
 }

@@ -12,12 +12,13 @@ export const LEVELS = ['urgent', 'high', 'normal', 'low'] as const
 /** 0–9 as AMQP, MQTT and mail have it, 9 the most urgent. */
 export const levelOf = (number: number): number => (number >= 8 ? 0 : number >= 5 ? 1 : number >= 2 ? 2 : 3)
 
-const THIRTY_DAYS = 30 * 24 * 3_600
+/** The longest time to live that a sender may ask for. */
+export const TTL_SECONDS_MAX = 30 * 24 * 3_600
 
 const Wishes = z
   .object({
     priority: z.union([z.enum(LEVELS), z.int().min(0).max(9)]).optional(),
-    ttlSeconds: z.int().min(1).max(THIRTY_DAYS).optional(),
+    ttlSeconds: z.int().min(1).max(TTL_SECONDS_MAX).optional(),
     deadline: z.iso.datetime({ offset: true }).optional(),
     notBefore: z.iso.datetime({ offset: true }).optional(),
     skill: z.string().max(256).optional(),

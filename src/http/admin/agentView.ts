@@ -1,6 +1,6 @@
 /** One agent as the management routes show it. */
 import type { Agent } from '../../gateway/agents/agent.ts'
-import { type MailboxPresence, mailboxPresence } from '../../gateway/agents/mailboxPresence.ts'
+import { mailboxPresence, showPresence } from '../../gateway/agents/mailboxPresence.ts'
 import { type Presence, presenceOf } from '../../gateway/agents/presence.ts'
 import { placeOf } from '../../gateway/agents/present.ts'
 import { mayChange } from '../../gateway/agents/writes.ts'
@@ -35,12 +35,6 @@ const presenceMembers = ({ state, reason, since, lastSeenAt, probeAt }: Presence
   state,
   ...(reason !== undefined && { reason }),
   ...times({ since, lastSeenAt, nextProbeAt: probeAt }),
-})
-
-/** Of an agent that collects. */
-export const showPresence = ({ lastSeen, lastWorked, nextExpected, oldestWaiting, ...said }: MailboxPresence) => ({
-  ...said,
-  ...times({ lastSeen, lastWorked, nextExpected, oldestWaiting }),
 })
 
 /** One agent as everybody of the tenant sees it; its address and owner are for those who may change it. */

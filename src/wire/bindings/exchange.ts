@@ -43,6 +43,8 @@ export interface Exchange {
   operation: string
   /** Asks anew who is calling; rejects as Authenticate does. For answers that take long. */
   proveAgain?: () => Promise<unknown>
+  /** The head of the answer went out while it was waited for: 200, and nothing but blanks so far. */
+  begun?: boolean
   /** Extension URIs that were activated, for the answer's A2A-Extensions. */
   activated: readonly string[]
 }
@@ -80,6 +82,7 @@ export function sendText(exchange: Exchange, status: number, type: string, text:
   if (exchange.activated.length > 0) headers.push('A2A-Extensions', exchange.activated.join(', '))
   if (exchange.tools.draining()) headers.push('Connection', 'close')
   if (failpoint('reply')) return void exchange.response.destroy()
+  if (exchange.begun) return void exchange.response.end(text)
   exchange.response.writeHead(status, headers)
   exchange.response.end(text)
 }
@@ -106,6 +109,7 @@ export function refuse(exchange: Exchange, cause: unknown, status?: number): voi
   const { response, tools } = exchange
   const error = toA2AError(exchange, cause)
   served(exchange, error.reason)
+  if (exchange.begun && !response.destroyed) return void response.end(errorText(exchange, error))
   if (response.headersSent || response.destroyed) {
     response.destroy()
     return

@@ -6,6 +6,7 @@ import type { Call, Caller, EventStream, Execute, PresentCard, Reply } from '../
 import type { Exchange } from './exchange.ts'
 import type { ServiceParameters } from './parameters.ts'
 import type { StreamPlaces } from './places.ts'
+import type { Silence } from './silence.ts'
 import type { Streams } from './sse.ts'
 
 export interface Performer {
@@ -17,6 +18,7 @@ export interface Performer {
 /** Over HTTP. */
 export interface HttpPerformer extends Performer {
   readonly streams: Streams
+  readonly silence: Silence
 }
 
 /** Made once: an abort without a reason makes a DOMException with a stack, at 7 % of an end-to-end send. */

@@ -18,6 +18,7 @@ import type { HttpPerformer } from './perform.ts'
 import { createPlaces, type StreamPlaces } from './places.ts'
 import { matchRest } from './rest/routes.ts'
 import { serveRest } from './rest/server.ts'
+import { createSilence } from './silence.ts'
 import { createStreams } from './sse.ts'
 import { locator, segmentsOf } from './targets.ts'
 import { CARD_PATHS, type CardTools, serveCard } from './wellKnown.ts'
@@ -54,6 +55,7 @@ export function createA2aServer(tools: A2aServerTools): A2aServer {
     presentCard: tools.presentCard,
     places: tools.places ?? createPlaces(shared),
     streams: createStreams(shared),
+    silence: createSilence(shared),
   }
   const locate = locator(tools.publicHost, tools.rootAgent)
   return {

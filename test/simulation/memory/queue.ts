@@ -176,10 +176,10 @@ export const QUEUE: Statements = {
           (one.owner !== null && !isLive(tables, one.owner))),
     )
     return lost.map((one) => {
-      const { tenant, id, kind, destination, taskId, attempt, owner } = one
+      const { tenant, id, kind, destination, taskId, attempt, owner, lease, createdAt } = one
       letGo(one)
       Object.assign(one, { state: 0, dueAt: tables.now, code: 'LEASE_LOST', reason: 'whoever held it fell silent' })
-      return { tenant, id, kind, destination, taskId, attempt, owner }
+      return { tenant, id, kind, destination, taskId, attempt, owner, lease, createdAt }
     })
   },
   'deliveries.own': ({ deliveries }, [owner]) =>

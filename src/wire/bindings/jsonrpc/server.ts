@@ -8,7 +8,7 @@ import { isJsonType, readBody, refuseEncoding } from '../body.ts'
 import { checkParams } from '../bounds.ts'
 import { type Exchange, refuse, sendText, served } from '../exchange.ts'
 import { parametersOf } from '../parameters.ts'
-import { callOf, type HttpPerformer, perform } from '../perform.ts'
+import { callOf, type HttpPerformer, type Performed, perform } from '../perform.ts'
 import { streamRefusal } from '../sse.ts'
 import { type Envelope, parseEnvelope } from './envelope.ts'
 
@@ -54,7 +54,13 @@ async function answer<N extends OperationName>(
   caller: Caller,
   parameters: ReturnType<typeof parametersOf>,
 ): Promise<void> {
-  const performed = await perform(performer, exchange, name, params, callOf(exchange, caller, parameters))
+  const forget = name === 'SendMessage' ? performer.silence.attend(exchange) : undefined
+  let performed: Performed
+  try {
+    performed = await perform(performer, exchange, name, params, callOf(exchange, caller, parameters))
+  } finally {
+    forget?.()
+  }
   if ('stream' in performed) return performer.streams.open(exchange, performed.stream, performed.release)
   const result = JSON.stringify(exchange.codec.encodeResult(name, performed.result as Result<N>, 'JSONRPC'))
   sendText(exchange, 200, 'application/json', `{"jsonrpc":"2.0","id":${exchange.idText},"result":${result}}`)

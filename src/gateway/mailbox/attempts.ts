@@ -1,0 +1,63 @@
+/** What became of each lease, for logs and metrics: an agent that collects makes attempts like the forwarder does. */
+import type { Happenings } from '../../happenings.ts'
+import type { Held, LeaseKey } from '../../store/mailbox.ts'
+import type { LostLease } from '../../store/recovery.ts'
+import type { Agent } from '../agents/agent.ts'
+import type { Offer } from './offer.ts'
+import { leaseKey, type MailboxTools } from './tools.ts'
+import type { SettleAnswer, Verdict } from './verdict.ts'
+
+type Attempted = Pick<Happenings['delivery.attempted'], 'outcome' | 'nextInMs' | 'code' | 'reason'>
+
+export interface Attempts {
+  /** These were handed out here. */
+  began(agent: Agent, offers: readonly Offer[]): void
+  /** Its holder has said so. */
+  ended(key: LeaseKey, held: Held, verdict: Verdict, answer: SettleAnswer): void
+  /** It ran out. */
+  lost(delivery: LostLease, isLast: boolean): void
+}
+
+/** Leases whose beginning is remembered; the oldest is forgotten first. */
+const BEGUN_MAX = 20_000
+
+type Told = Pick<LostLease, 'id' | 'destination' | 'taskId' | 'kind' | 'attempt' | 'createdAt'> & { lease: string }
+
+export function createAttempts({ signals, clock, now }: Pick<MailboxTools, 'signals' | 'clock' | 'now'>): Attempts {
+  const begun = new Map<string, number>()
+
+  function tell({ id: delivery, lease, taskId: task, createdAt, destination, kind, attempt }: Told, how: Attempted) {
+    const at = begun.get(lease)
+    begun.delete(lease)
+    const waitedMs = Math.max(0, Math.round(now().getTime() - createdAt))
+    // How long it took is not known of what another replica handed out.
+    const took = at === undefined ? {} : { ms: Math.round(clock.elapsed() - at) }
+    signals.emit('delivery.attempted', { delivery, task, destination, kind, attempt, ...took, waitedMs, ...how })
+  }
+
+  return {
+    began(agent, offers) {
+      for (const { lease } of offers) {
+        const key = leaseKey(agent, lease)
+        if (!key) continue
+        if (begun.size >= BEGUN_MAX) begun.delete(begun.keys().next().value as string)
+        begun.set(key.lease, clock.elapsed())
+      }
+    },
+    ended: (key, held, verdict, answer) => tell({ ...held, ...key }, attemptedBy(verdict, answer)),
+    lost({ lease, ...delivery }, isLast) {
+      const how = { outcome: isLast ? 'dead' : 'retry', code: 'LEASE_LOST', reason: 'its lease ran out' } as const
+      tell({ ...delivery, lease: lease ?? '' }, how)
+    },
+  }
+}
+
+/** Whatever the agent says of the task, the delivery has done its work, unless it is given back. */
+function attemptedBy(verdict: Verdict, { retryInMs, task }: SettleAnswer): Attempted {
+  const givesBack = verdict.verb === 'release' || (verdict.verb === 'fail' && verdict.retry === true)
+  if (!givesBack) return { outcome: 'delivered' }
+  if (retryInMs !== undefined)
+    return { outcome: 'retry', nextInMs: retryInMs, code: verdict.verb === 'fail' ? 'RETRY' : 'RELEASED' }
+  if (task.status.state === 'TASK_STATE_CANCELED') return { outcome: 'superseded', code: 'CANCELED' }
+  return { outcome: 'dead', code: 'DELIVERY_ATTEMPTS_EXHAUSTED' }
+}
