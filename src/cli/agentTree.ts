@@ -4,6 +4,7 @@ import type { CommandRow } from './commandRow.ts'
 import type { AgentVerb } from './commands/agent.ts'
 import { INBOX } from './inboxTree.ts'
 import { MCP } from './mcpTree.ts'
+import { ROOMS } from './roomTree.ts'
 import { DRY, GATEWAY, YES } from './rows.ts'
 import { WORK } from './workTree.ts'
 
@@ -101,4 +102,5 @@ export const AGENTS: readonly CommandRow[] = [
   ...WORK,
   ...INBOX,
   ...CHANNELS,
+  ...ROOMS,
 ]

@@ -6,13 +6,20 @@ import { CHANNELS } from '../../src/cli/channelTree.ts'
 import { CLIENT_COMMANDS } from '../../src/cli/commandTree.ts'
 import { INBOX } from '../../src/cli/inboxTree.ts'
 import { operatorCommands } from '../../src/cli/operatorTree.ts'
+import { ROOMS } from '../../src/cli/roomTree.ts'
 import { DELIVERY, type FakeGateway, KEY, startFakeGateway, TASK_AT_GATEWAY } from './fakeGateway.ts'
 import { emptyDirectory, type Ran, runCli } from './run.ts'
 
 /** Run until they are stopped; they have tests of their own. */
 const LASTING = new Set(['serve', 'demo-server', 'webhook listen', 'work'])
-/** One wants an authorization server, one somebody who talks (`compliance/` has both), one an MCP host, some a mailbox, some a channel (docs/). */
-const ELSEWHERE = new Set(['auth login', 'chat', 'mcp', 'hook', ...[...INBOX, ...CHANNELS].map(({ path }) => path)])
+/** One wants an authorization server, one somebody who talks (`compliance/` has both), one an MCP host, some a mailbox, some a channel or a room (docs/). */
+const ELSEWHERE = new Set([
+  'auth login',
+  'chat',
+  'mcp',
+  'hook',
+  ...[...INBOX, ...CHANNELS, ...ROOMS].map(({ path }) => path),
+])
 
 /** Arguments with which each command succeeds. `TASK` is a task that has ended, `OPEN` one that has not. */
 const SAMPLES: Readonly<Record<string, readonly string[]>> = {
