@@ -24,6 +24,7 @@ import { createHints, type Hints } from './gateway/tasks/hints.ts'
 import { createHub } from './gateway/tasks/hub.ts'
 import type { OpenTools } from './gateway/tasks/open.ts'
 import { createRecord } from './gateway/tasks/record.ts'
+import { createTails } from './gateway/tasks/tails.ts'
 import { TTL_SECONDS_MAX } from './gateway/tasks/wishes.ts'
 import type { Ground } from './ground.ts'
 import { buildGuards, consentIn, type Room } from './guards.ts'
@@ -172,7 +173,14 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents, con
   const { db, clock, now, signals, loopTools, limits, seal, overrides } = ground
   const replica = await joinAsReplica({ db, clock, loopTools, name: `${hostname()}:${process.pid}` })
   const hints = createHints({ db, clock, replica: replica.id, hasOthers: replica.hasOthers })
-  const hub = createHub({ db, clock, loopTools, announce: hints.announce })
+  const tails = createTails({ db, clock })
+  const announce = (taskId: string) => {
+    hints.announce(taskId)
+    tails.touched(taskId)
+  }
+  const hub = createHub({ db, clock, loopTools, announce })
+  // A task that is there now belongs to a conversation, which others may follow elsewhere.
+  signals.on('task.accepted', ({ task }) => announce(task))
   const depths = createDepths({ db, clock, max: limits.queuePerAgentMax })
   const append = createAppend(db, {
     webhookAgeSeconds: limits.webhookAgeMaxMs / 1000,
@@ -236,7 +244,7 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents, con
     standing: forwarder.standing,
     lost: mailbox.lost,
   })
-  return { replica, hints, hub, depths, open, record, forwarder, pushes, mailbox, sweep, wake, wakeLanes }
+  return { replica, hints, hub, tails, depths, open, record, forwarder, pushes, mailbox, sweep, wake, wakeLanes }
 }
 export type Queue = Awaited<ReturnType<typeof buildQueue>>
 

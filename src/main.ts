@@ -102,7 +102,11 @@ async function start(ground: Ground): Promise<Gateway> {
     await stop()
     throw error
   }
-  await queue.hints.listen(queue.hub.look, queue.mailbox.woken)
+  const look = (taskIds: readonly string[] | undefined) => {
+    queue.hub.look(taskIds)
+    queue.tails.look(taskIds)
+  }
+  await queue.hints.listen(look, queue.mailbox.woken)
   failpoint('ready')
 
   let stopped: Promise<void> | undefined

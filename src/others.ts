@@ -12,6 +12,7 @@ import { createRings } from './gateway/mailbox/ring.ts'
 import type { Others } from './gateway/operations/tools.ts'
 import type { OpenTools } from './gateway/tasks/open.ts'
 import { createRetention } from './gateway/tasks/retention.ts'
+import type { Tails } from './gateway/tasks/tails.ts'
 import type { Ground } from './ground.ts'
 import { roomIn } from './guards.ts'
 import { channelRoutes } from './http/admin/channels.ts'
@@ -64,7 +65,7 @@ function buildOthers(
   })
   return {
     collector,
-    faces: buildFaces(ground, parties, { channels, posting, execute, quotas }),
+    faces: buildFaces(ground, parties, { channels, posting, execute, quotas, tails: queue.tails }),
     bind(given) {
       run = given
     },
@@ -134,15 +135,15 @@ export function buildDoors(ground: Ground, outward: Outward, parties: Parties, q
 function buildFaces(
   { db, url, secrets, clock, draining, signals, limits, config }: Ground,
   { authenticate, noteDenial }: Parties,
-  parts: { channels: Channels; posting: PostTools; execute: Execute; quotas: Quotas },
+  parts: { channels: Channels; posting: PostTools; execute: Execute; quotas: Quotas; tails: Tails },
 ): Face[] {
   const shared = {
     ...{ db, channels: parts.channels, access: createAccess(authenticate, noteDenial), publicUrl: url },
     pageKey: derivedKey(secrets.masterKey, 'page tokens'),
   }
-  const tails = { clock, draining: draining.signal }
-  const rooms = { ...shared, ...tails, ...parts, signals, limits, demo: config.demoRooms === 'on' }
-  return [channelRoutes(shared), conversationRoutes({ ...shared, ...tails }), roomRoutes(rooms)]
+  const tailing = { clock, limits, draining: draining.signal, tails: parts.tails }
+  const rooms = { ...shared, ...parts, ...tailing, signals, demo: config.demoRooms === 'on' }
+  return [channelRoutes(shared), conversationRoutes({ ...shared, ...tailing }), roomRoutes(rooms)]
 }
 
 /** In the name of whose task it is. false: not now. */

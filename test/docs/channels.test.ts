@@ -1,9 +1,10 @@
 /** The blocks of docs/channels.md as they stand, run against a gateway; and the command line's verbs that it names. */
 import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { runCli } from '../cli/run.ts'
+import { linesOf, runCli, startCli } from '../cli/run.ts'
 import { aWorld, type World } from '../support/world.ts'
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/channels.md'), 'utf8')
@@ -84,4 +85,37 @@ test('the verbs of the command line do as well', async () => {
   expect(await cli('channel', 'remove', 'news', '--yes')).toMatchObject({ removed: true })
   const elsewhere = await runCli(['send', '-a', '#news@other.example', 'x'], { env })
   expect([elsewhere.code !== 0, elsewhere.stderr]).toEqual([true, expect.stringContaining('another gateway')])
+}, 120_000)
+
+test('rooms by the command line: opened, entered, spoken in, read, and followed', async () => {
+  const env = { WAYPOST_URL: world.gateway.url, WAYPOST_KEY: world.gateway.adminKey }
+  const cli = async (...words: string[]) => {
+    const { code, stdout, stderr } = await runCli([...words, '-o', 'json'], { env })
+    expect([code, stderr], stdout).toEqual([0, ''])
+    return JSON.parse(stdout)
+  }
+  const { roomId } = await cli('room', 'create', 'hall', '--description', 'for all')
+  expect((await cli('room', 'list')).items.find((one: { roomId: string }) => one.roomId === roomId)).toMatchObject({
+    name: 'hall',
+    description: 'for all',
+  })
+  expect(await cli('room', 'join', roomId)).toMatchObject({ roomId, agentName: 'operator' })
+  expect((await cli('room', 'members', roomId)).participants).toEqual([{ agentName: 'operator', agent: false }])
+  for (const text of ['one', 'two', 'three'])
+    expect(await cli('room', 'post', roomId, text)).toMatchObject({ content: text })
+  const contents = ({ messages }: { messages: { content: string }[] }) => messages.map(({ content }) => content)
+  expect(contents(await cli('room', 'read', roomId, '--after', '1'))).toEqual(['two', 'three'])
+  expect(contents(await cli('room', 'tail', roomId, '--lines', '1'))).toEqual(['three'])
+  const following = startCli(['room', 'tail', roomId, '--lines', '1', '--follow', '-o', 'json'], { env })
+  const lines = linesOf(following.stdout)
+  expect(JSON.parse(await lines.next(() => true, 60_000))).toMatchObject({ id: 3, content: 'three' })
+  await cli('room', 'post', roomId, 'four')
+  const four = await lines.next((line) => line.includes('four'), 60_000)
+  expect(JSON.parse(four)).toMatchObject({ id: 4, content: 'four', sender: 'operator', verified: true })
+  const left = once(following, 'close')
+  following.kill('SIGINT')
+  await left
+  expect(await cli('room', 'clear', roomId, '--yes')).toMatchObject({ cleared: true })
+  expect(contents(await cli('room', 'tail', roomId))).toEqual([])
+  expect((await runCli(['room', 'read', 'no-such-room'], { env })).code).not.toBe(0)
 }, 120_000)

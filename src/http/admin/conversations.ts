@@ -113,6 +113,7 @@ function cursorIn(text: string): TimelineCursor | undefined {
 function tailOf(key: ConversationKey, from: string, db: Db) {
   const told = new Map<string, number>()
   return {
+    place: { tenant: key.tenant, place: key.contextId },
     after: from,
     read: async (after: string) => {
       const cursor = cursorIn(after)

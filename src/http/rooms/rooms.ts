@@ -170,9 +170,9 @@ function addRoom(face: Face, base: string, tools: RoomRoutesTools): void {
   })
 }
 
-function tailOf(row: { tenant: string; name: string }, from: number, { db, signals }: RoomRoutesTools) {
-  const address = channelAddress(row.name)
+function tailOf(row: { tenant: string; name: string }, from: number, { db }: RoomRoutesTools) {
   return {
+    place: { tenant: row.tenant, place: channelAddress(row.name) },
     after: String(from),
     event: 'message',
     read: async (after: string) =>
@@ -187,7 +187,6 @@ function tailOf(row: { tenant: string; name: string }, from: number, { db, signa
         id: String(post.seq),
         data: showSaid(post),
       })),
-    hinted: (look: () => void) => signals.on('task.accepted', ({ agent }) => agent === address && look()),
   }
 }
 

@@ -1,10 +1,11 @@
 /**
- * What comes to an ordered list, as server-sent events: from a position on, each once, in order. The list is looked at
- * once a second and at every hint; `id:` is the position to come back with.
+ * What comes to an ordered list, as server-sent events: from a position on, each once, in order. The list is looked at when
+ * it is told that something came, and now and then, because what is told may be lost; `id:` is the position to come back with.
  */
 import type { ServerResponse } from 'node:http'
 import { A2AError } from '../../a2a/errors.ts'
-import { LIMITS } from '../../limits.ts'
+import type { TailPlace, Tails } from '../../gateway/tasks/tails.ts'
+import { LIMITS, type Limits } from '../../limits.ts'
 import type { Clock } from '../../platform/clock.ts'
 
 export interface TailItem {
@@ -18,26 +19,31 @@ export interface Tail {
   readonly read: (after: string) => Promise<readonly TailItem[]>
   readonly after: string
   readonly event?: string
-  /** Tells when something may have come; gives back how to stop. */
-  readonly hinted?: (look: () => void) => () => void
+  readonly place: TailPlace
 }
 
 export interface TailTools {
   readonly clock: Clock
+  readonly tails: Tails
+  readonly limits: Pick<Limits, 'pollMs'>
   /** Aborted when the gateway begins to stop. */
   readonly draining: AbortSignal
 }
 
+/** Where nothing comes is looked at less often. */
+const IDLE_LOOKS = 10
+const IDLE_TIMES = 5
+
 let open = 0
 
 /** Streams until the reader is gone or too slow, the stream is old, or the gateway stops. Throws RATE_LIMITED before it begins. */
-export function streamTail(response: ServerResponse, tail: Tail, { clock, draining }: TailTools): void {
+export function streamTail(response: ServerResponse, tail: Tail, { clock, draining, tails, limits }: TailTools): void {
   if (open >= LIMITS.tailsMax)
     throw new A2AError('RATE_LIMITED', 'too many open streams; ask for the list', { retryAfterSeconds: 5 })
   open++
   const ending = new AbortController()
   let nudge = () => {}
-  const forget = tail.hinted?.(() => nudge())
+  const forget = tails.follow(tail.place, () => nudge())
   response.writeHead(200, {
     'Content-Type': 'text/event-stream; charset=utf-8',
     'Cache-Control': 'no-store',
@@ -53,6 +59,7 @@ export function streamTail(response: ServerResponse, tail: Tail, { clock, draini
 
   async function follow(): Promise<void> {
     let after = tail.after
+    let idle = 0
     while (!ending.signal.aborted) {
       const hint = new AbortController()
       nudge = () => hint.abort()
@@ -65,7 +72,8 @@ export function streamTail(response: ServerResponse, tail: Tail, { clock, draini
       }
       // A reader that takes nothing must not fill our memory: it comes back with its last id and loses nothing.
       if (response.writableLength > LIMITS.streamBufferBytesMax) return end()
-      if (items.length === 0) await clock.sleep(LIMITS.pollMs, hint.signal)
+      idle = items.length > 0 ? 0 : idle + 1
+      if (idle > 0) await clock.sleep((idle > IDLE_LOOKS ? IDLE_TIMES : 1) * limits.pollMs, hint.signal)
     }
   }
 
@@ -77,7 +85,7 @@ export function streamTail(response: ServerResponse, tail: Tail, { clock, draini
     clearInterval(heartbeat)
     clearTimeout(age)
     draining.removeEventListener('abort', end)
-    forget?.()
+    forget()
     response.end()
   }
 }
