@@ -168,11 +168,8 @@ function wakeOwed(
   }
 }
 
-/** The half that remembers and decides: tasks, their followers, and what carries them. */
-export async function buildQueue(ground: Ground, outward: Outward, { agents, contacts }: Parties) {
-  const { db, clock, now, signals, loopTools, limits, seal, overrides } = ground
-  const replica = await joinAsReplica({ db, clock, loopTools, name: `${hostname()}:${process.pid}` })
-  const hints = createHints({ db, clock, replica: replica.id, hasOthers: replica.hasOthers })
+/** Those who follow tasks, conversations and rooms, here and at other replicas. */
+function buildFollowing({ db, clock, loopTools, signals }: Ground, hints: Hints) {
   const tails = createTails({ db, clock })
   const announce = (taskId: string) => {
     hints.announce(taskId)
@@ -181,6 +178,19 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents, con
   const hub = createHub({ db, clock, loopTools, announce })
   // A task that is there now belongs to a conversation, which others may follow elsewhere.
   signals.on('task.accepted', ({ task }) => announce(task))
+  const look = (taskIds: readonly string[] | undefined) => {
+    hub.look(taskIds)
+    tails.look(taskIds)
+  }
+  return { hub, tails, look }
+}
+
+/** The half that remembers and decides: tasks, their followers, and what carries them. */
+export async function buildQueue(ground: Ground, outward: Outward, { agents, contacts }: Parties) {
+  const { db, clock, now, signals, loopTools, limits, seal, overrides } = ground
+  const replica = await joinAsReplica({ db, clock, loopTools, name: `${hostname()}:${process.pid}` })
+  const hints = createHints({ db, clock, replica: replica.id, hasOthers: replica.hasOthers })
+  const { hub, tails, look } = buildFollowing(ground, hints)
   const depths = createDepths({ db, clock, max: limits.queuePerAgentMax })
   const append = createAppend(db, {
     webhookAgeSeconds: limits.webhookAgeMaxMs / 1000,
@@ -244,7 +254,7 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents, con
     standing: forwarder.standing,
     lost: mailbox.lost,
   })
-  return { replica, hints, hub, tails, depths, open, record, forwarder, pushes, mailbox, sweep, wake, wakeLanes }
+  return { replica, hints, hub, tails, look, depths, open, record, forwarder, pushes, mailbox, sweep, wake, wakeLanes }
 }
 export type Queue = Awaited<ReturnType<typeof buildQueue>>
 

@@ -44,8 +44,9 @@ export const LIMITS = {
   requestsPerSocketMax: 10_000,
 
   // Waiting and streaming (SR-64)
-  /** A comment line this often: proxies drop idle connections at 30–60 s. */
+  /** A comment line this often: proxies drop idle connections at 30–60 s. Before a JSON-RPC answer a blank: clients do after 5 s. */
   heartbeatMs: 15_000,
+  answerSilenceMs: 3_000,
   streamsPerCallerMax: 100,
   streamsPerTaskMax: 50,
   streamsMax: 5_000,
@@ -56,8 +57,6 @@ export const LIMITS = {
   streamAgeMaxMs: HOUR_MS,
   /** How long a 1.0 stream stays open on AUTH_REQUIRED (7.14); INPUT_REQUIRED closes at once. */
   interruptedStreamMs: 5 * MINUTE_MS,
-  /** A blank before a JSON-RPC answer that is waited for, this often: some clients give up after five silent seconds. */
-  answerSilenceMs: 3_000,
   blockingWaitersMax: 5_000,
   /** A stream whose message is with a reachable agent opens this late at most, so that a lone Message can be its first event (D15). */
   firstAnswerMs: 300,
@@ -73,9 +72,8 @@ export const LIMITS = {
   notifyEveryMs: 20,
 
   // The store
-  /** A statement that took longer is lost, and the pool with it (D5). */
+  /** A statement that took longer is lost, and the pool with it (D5); the database ends it earlier by itself. */
   statementMs: 8_000,
-  /** The database ends it earlier by itself. */
   serverStatementMs: 5_000,
   poolConnections: 12,
   reconnectMaxMs: 1_000,

@@ -102,11 +102,7 @@ async function start(ground: Ground): Promise<Gateway> {
     await stop()
     throw error
   }
-  const look = (taskIds: readonly string[] | undefined) => {
-    queue.hub.look(taskIds)
-    queue.tails.look(taskIds)
-  }
-  await queue.hints.listen(look, queue.mailbox.woken)
+  await queue.hints.listen(queue.look, queue.mailbox.woken)
   failpoint('ready')
 
   let stopped: Promise<void> | undefined

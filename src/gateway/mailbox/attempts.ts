@@ -1,17 +1,15 @@
 /** What became of each lease, for logs and metrics: an agent that collects makes attempts like the forwarder does. */
-import type { Happenings } from '../../happenings.ts'
+import type { HappeningSignals, Happenings } from '../../happenings.ts'
+import type { Clock } from '../../platform/clock.ts'
 import type { Held, LeaseKey } from '../../store/mailbox.ts'
 import type { LostLease } from '../../store/recovery.ts'
-import type { Agent } from '../agents/agent.ts'
-import type { Offer } from './offer.ts'
-import { leaseKey, type MailboxTools } from './tools.ts'
 import type { SettleAnswer, Verdict } from './verdict.ts'
 
 type Attempted = Pick<Happenings['delivery.attempted'], 'outcome' | 'nextInMs' | 'code' | 'reason'>
 
 export interface Attempts {
-  /** These were handed out here. */
-  began(agent: Agent, offers: readonly Offer[]): void
+  /** These leases were handed out here. */
+  began(leases: readonly string[]): void
   /** Its holder has said so. */
   ended(key: LeaseKey, held: Held, verdict: Verdict, answer: SettleAnswer): void
   /** It ran out. */
@@ -23,7 +21,14 @@ const BEGUN_MAX = 20_000
 
 type Told = Pick<LostLease, 'id' | 'destination' | 'taskId' | 'kind' | 'attempt' | 'createdAt'> & { lease: string }
 
-export function createAttempts({ signals, clock, now }: Pick<MailboxTools, 'signals' | 'clock' | 'now'>): Attempts {
+export interface AttemptsTools {
+  readonly signals: HappeningSignals
+  readonly clock: Clock
+  /** The database's time as this process knows it. */
+  readonly now: () => Date
+}
+
+export function createAttempts({ signals, clock, now }: AttemptsTools): Attempts {
   const begun = new Map<string, number>()
 
   function tell({ id: delivery, lease, taskId: task, createdAt, destination, kind, attempt }: Told, how: Attempted) {
@@ -36,12 +41,10 @@ export function createAttempts({ signals, clock, now }: Pick<MailboxTools, 'sign
   }
 
   return {
-    began(agent, offers) {
-      for (const { lease } of offers) {
-        const key = leaseKey(agent, lease)
-        if (!key) continue
+    began(leases) {
+      for (const lease of leases) {
         if (begun.size >= BEGUN_MAX) begun.delete(begun.keys().next().value as string)
-        begun.set(key.lease, clock.elapsed())
+        begun.set(lease, clock.elapsed())
       }
     },
     ended: (key, held, verdict, answer) => tell({ ...held, ...key }, attemptedBy(verdict, answer)),

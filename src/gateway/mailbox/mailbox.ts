@@ -127,7 +127,7 @@ export function createMailbox(tools: MailboxTools): Mailbox {
       const kept = reclaims ? await reclaim(agent, request) : []
       const offers = kept.length > 0 ? kept : await polls.wait(agent, request, waitMs, signal)
       if (offers.length > 0) presence.worked(agent)
-      attempts.began(agent, offers)
+      attempts.began(offers.flatMap(({ lease }) => leaseKey(agent, lease)?.lease ?? []))
       return offers
     },
     takeBack: (agent, offers) => takeBack(agent, offers, verbTools),
