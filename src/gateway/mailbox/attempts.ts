@@ -3,15 +3,14 @@ import type { HappeningSignals, Happenings } from '../../happenings.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Held, LeaseKey } from '../../store/mailbox.ts'
 import type { LostLease } from '../../store/recovery.ts'
-import type { SettleAnswer, Verdict } from './verdict.ts'
 
-type Attempted = Pick<Happenings['delivery.attempted'], 'outcome' | 'nextInMs' | 'code' | 'reason'>
+export type Attempted = Pick<Happenings['delivery.attempted'], 'outcome' | 'nextInMs' | 'code' | 'reason'>
 
 export interface Attempts {
   /** These leases were handed out here. */
   began(leases: readonly string[]): void
   /** Its holder has said so. */
-  ended(key: LeaseKey, held: Held, verdict: Verdict, answer: SettleAnswer): void
+  ended(key: LeaseKey, held: Held, how: Attempted): void
   /** It ran out. */
   lost(delivery: LostLease, isLast: boolean): void
 }
@@ -47,20 +46,10 @@ export function createAttempts({ signals, clock, now }: AttemptsTools): Attempts
         begun.set(lease, clock.elapsed())
       }
     },
-    ended: (key, held, verdict, answer) => tell({ ...held, ...key }, attemptedBy(verdict, answer)),
+    ended: (key, held, how) => tell({ ...held, ...key }, how),
     lost({ lease, ...delivery }, isLast) {
       const how = { outcome: isLast ? 'dead' : 'retry', code: 'LEASE_LOST', reason: 'its lease ran out' } as const
       tell({ ...delivery, lease: lease ?? '' }, how)
     },
   }
-}
-
-/** Whatever the agent says of the task, the delivery has done its work, unless it is given back. */
-function attemptedBy(verdict: Verdict, { retryInMs, task }: SettleAnswer): Attempted {
-  const givesBack = verdict.verb === 'release' || (verdict.verb === 'fail' && verdict.retry === true)
-  if (!givesBack) return { outcome: 'delivered' }
-  if (retryInMs !== undefined)
-    return { outcome: 'retry', nextInMs: retryInMs, code: verdict.verb === 'fail' ? 'RETRY' : 'RELEASED' }
-  if (task.status.state === 'TASK_STATE_CANCELED') return { outcome: 'superseded', code: 'CANCELED' }
-  return { outcome: 'dead', code: 'DELIVERY_ATTEMPTS_EXHAUSTED' }
 }

@@ -23,6 +23,7 @@ import type { Agent } from '../agents/agent.ts'
 import { backoffMs } from '../deliveries/backoff.ts'
 import { ANSWERED_WITH_MESSAGE, answerId, EXTENSION_URI, gatewayStatus } from '../tasks/facts.ts'
 import type { TaskEvent } from '../tasks/record.ts'
+import type { Attempted } from './attempts.ts'
 import {
   artifactOf,
   changeUnder,
@@ -59,12 +60,22 @@ export async function settle(agent: Agent, key: LeaseKey, verdict: Verdict, tool
     const settled = await (held.kind === 'result' ? acknowledge(settling, verdict) : settleHeld(settling, verdict))
     if (settled === 'again') continue
     if (settled.kind === 'settled') {
-      tools.attempts.ended(key, held, verdict, settled.answer)
+      tools.attempts.ended(key, held, attemptedBy(verdict, settled.answer))
       tools.wake(key.tenant, key.destination)
     }
     return settled
   }
   return LOST
+}
+
+/** Whatever the agent says of the task, the delivery has done its work, unless it is given back. */
+function attemptedBy(verdict: Verdict, { retryInMs, task }: SettleAnswer): Attempted {
+  const givesBack = verdict.verb === 'release' || (verdict.verb === 'fail' && verdict.retry === true)
+  if (!givesBack) return { outcome: 'delivered' }
+  if (retryInMs !== undefined)
+    return { outcome: 'retry', nextInMs: retryInMs, code: verdict.verb === 'fail' ? 'RETRY' : 'RELEASED' }
+  if (task.status.state === 'TASK_STATE_CANCELED') return { outcome: 'superseded', code: 'CANCELED' }
+  return { outcome: 'dead', code: 'DELIVERY_ATTEMPTS_EXHAUSTED' }
 }
 
 /** Settled under this very lease before? */
