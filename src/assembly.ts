@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { type Config, ConfigError, grpcAddress } from './config.ts'
+import { buildFollowing } from './following.ts'
 import { createContacts } from './gateway/agents/contacts.ts'
 import { createPresentCard, createPresentExtended, waysIn } from './gateway/agents/present.ts'
 import { type Agents, createAgents } from './gateway/agents/registry.ts'
@@ -21,10 +22,8 @@ import { createExecute } from './gateway/operations/execute.ts'
 import { createParticipants } from './gateway/operations/participants.ts'
 import type { Others } from './gateway/operations/tools.ts'
 import { createHints, type Hints } from './gateway/tasks/hints.ts'
-import { createHub } from './gateway/tasks/hub.ts'
 import type { OpenTools } from './gateway/tasks/open.ts'
 import { createRecord } from './gateway/tasks/record.ts'
-import { createTails } from './gateway/tasks/tails.ts'
 import { TTL_SECONDS_MAX } from './gateway/tasks/wishes.ts'
 import type { Ground } from './ground.ts'
 import { buildGuards, consentIn, type Room } from './guards.ts'
@@ -166,23 +165,6 @@ function wakeOwed(
       hints.announceBox(tenant, destination)
     }
   }
-}
-
-/** Those who follow tasks, conversations and rooms, here and at other replicas. */
-function buildFollowing({ db, clock, loopTools, signals }: Ground, hints: Hints) {
-  const tails = createTails({ db, clock })
-  const announce = (taskId: string) => {
-    hints.announce(taskId)
-    tails.touched(taskId)
-  }
-  const hub = createHub({ db, clock, loopTools, announce })
-  // A task that is there now belongs to a conversation, which others may follow elsewhere.
-  signals.on('task.accepted', ({ task }) => announce(task))
-  const look = (taskIds: readonly string[] | undefined) => {
-    hub.look(taskIds)
-    tails.look(taskIds)
-  }
-  return { hub, tails, look }
 }
 
 /** The half that remembers and decides: tasks, their followers, and what carries them. */
