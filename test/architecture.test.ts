@@ -151,6 +151,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'bridges.ts': [''],
   'mcpAgents.ts': [''],
   'others.ts': [''],
+  'following.ts': ['gateway/tasks/', 'ground.ts'],
   'listeners.ts': [''],
   'secrets.ts': [''],
   'signatures.ts': [''],
