@@ -9,6 +9,7 @@ import { type ChildCancel, type Collector, createCollector } from './gateway/cha
 import { type PostTools, post } from './gateway/channels/post.ts'
 import { askDirectory, type DirectoryTools } from './gateway/directory/directory.ts'
 import { createRings } from './gateway/mailbox/ring.ts'
+import { createErase } from './gateway/operations/erase.ts'
 import type { Others } from './gateway/operations/tools.ts'
 import type { OpenTools } from './gateway/tasks/open.ts'
 import { createRetention } from './gateway/tasks/retention.ts'
@@ -17,6 +18,7 @@ import type { Ground } from './ground.ts'
 import { roomIn } from './guards.ts'
 import { channelRoutes } from './http/admin/channels.ts'
 import { conversationRoutes } from './http/admin/conversations.ts'
+import { dataRoutes } from './http/admin/data.ts'
 import { createAccess, type Face } from './http/face.ts'
 import { leadsHere } from './http/hosts.ts'
 import { roomRoutes } from './http/rooms/rooms.ts'
@@ -128,8 +130,17 @@ export function buildDoors(ground: Ground, outward: Outward, parties: Parties, q
     gone: queue.hub.gone,
     days: daysOf(ground.config.retentionDays),
     deadDays: daysOf(ground.config.deadLetterDays),
+    everyMs: ground.limits.purgeEveryMs,
   })
-  return { execute, services: [collector, rings, retention], faces }
+  const erase = createErase({
+    ...{ db, clock, now, record: queue.record, gone: queue.hub.gone },
+    cancel: ({ id, ...task }) => cancelChild({ ...task, taskId: id }, execute, ground.draining.signal),
+    removeAgent: (name, by) => parties.agents.remove(name, by, { force: true }),
+    forgetKey: parties.authenticate.forget,
+  })
+  const access = createAccess(parties.authenticate, parties.noteDenial)
+  const data = dataRoutes({ access, db, erase, draining: ground.draining.signal })
+  return { execute, services: [collector, rings, retention], faces: [...faces, data] }
 }
 
 function buildFaces(

@@ -4,6 +4,7 @@ import { SETTINGS, type Setting } from '../config.ts'
 import { AGENTS } from './agentTree.ts'
 import type { CommandRow, OptionRow } from './commandRow.ts'
 import { A2A, CLIENT_COMMANDS, GLOBAL_OPTIONS } from './commandTree.ts'
+import { DATA } from './dataTree.ts'
 import { DRY, GATEWAY, YES } from './rows.ts'
 
 const REPAIR = 'Looking and mending:'
@@ -198,7 +199,7 @@ export const operatorCommands = (): readonly CommandRow[] => [
     run: async () => (await import('./commands/status.ts')).status,
   },
   ...AGENTS,
-  ...KEYS,
+  ...[...KEYS, ...DATA],
   ...DELIVERIES,
   {
     path: 'doctor',

@@ -58,6 +58,8 @@ export const DEMANDS: Readonly<Record<string, Demand>> = {
   'GET /v1/webhooks/attempts': follows,
   'GET /v1/audit': looks,
   'GET /v1/audit/verify': looks,
+  'GET /v1/export': admin,
+  'POST /v1/erase': admin,
   'POST /v1/channels': ['send'],
   'GET /v1/channels': ['read'],
   'GET /v1/channels/:name': ['read'],

@@ -23,6 +23,7 @@ import { acceptLatency, carryLatency } from './rows/latency.mjs'
 import { others } from './rows/others.mjs'
 import { profileLines } from './rows/profile.mjs'
 import { replicas } from './rows/replicas.mjs'
+import { retention } from './rows/retention.mjs'
 import { start } from './rows/start.mjs'
 import { idle, wire } from './rows/streams.mjs'
 import { webhooks } from './rows/webhooks.mjs'
@@ -40,6 +41,7 @@ const GROUPS = [
   drains,
   others,
   growth,
+  retention,
   claims,
   replicas,
   killed,

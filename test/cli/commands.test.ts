@@ -55,6 +55,8 @@ const SAMPLES: Readonly<Record<string, readonly string[]>> = {
   'key rotate-signing': ['--grace', '1h'],
   'audit list': ['--actor', 'operator'],
   'audit verify': [],
+  'data export': ['--out', '/dev/null'],
+  'data erase': ['--caller', 'billing', '--yes'],
   'dlq list': [],
   'dlq show': [DELIVERY],
   'dlq replay': [DELIVERY],
@@ -176,4 +178,31 @@ test('audit verify walks on until the end, and fails where the chain is broken',
   expect(told.code).toBe(1)
   expect(told.stdout).toMatch(/broken[\s\S]*8[\s\S]*what it says is not what was written/)
   expect((await runCli(['audit', 'verify', '--expect', '7'], { env: env() })).code).toBe(2)
+})
+
+test('data export prints each line as it came, and says where it was broken off', async () => {
+  const whole = await runCli(['data', 'export', '--caller', 'billing'], { env: env() })
+  expect([
+    whole.code,
+    whole.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).kind),
+  ]).toEqual([0, ['export', 'task', 'cursor', 'end']])
+  gateway.once('GET /v1/export', 200, `{"kind":"cursor","after":"${TASK_AT_GATEWAY}"}\n`)
+  const half = await runCli(['data', 'export', '-o', 'json', '--out', '/dev/null'], { env: env() })
+  expect(half.code).toBe(3)
+  expect(JSON.parse(half.stdout)).toMatchObject({ error: { hint: expect.stringContaining(TASK_AT_GATEWAY) } })
+})
+
+test('data erase wants to be meant, and goes on until nothing is left', async () => {
+  const path = 'POST /v1/erase'
+  gateway.once(path, 200, { dryRun: true, tasks: 12, open: 3 })
+  const asked = await runCli(['data', 'erase', '--caller', 'billing'], { env: env() })
+  expect([asked.code, asked.stderr]).toEqual([2, expect.stringContaining('12 tasks, 3 of them open')])
+  expect((await runCli(['data', 'erase', '--yes'], { env: env() })).code).toBe(2)
+  expect((await runCli(['data', 'erase', '--all', '--caller', 'a', '--yes'], { env: env() })).code).toBe(2)
+  gateway.once(path, 200, { done: false, tasks: 5, left: 7 })
+  const done = await runCli(['data', 'erase', '--all', '--force', '--yes', '-o', 'json'], { env: env() })
+  expect(JSON.parse(done.stdout)).toEqual({ erased: true, tasks: 12 })
 })

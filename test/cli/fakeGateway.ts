@@ -90,6 +90,15 @@ const CANNED: Readonly<Record<string, unknown>> = {
   'POST /v1/agents/echo/approve': { name: 'echo', state: 'online' },
   'POST /v1/agents/echo/rotate-key': { name: 'echo', token: 'wp_x' },
   'POST /v1/keys': { id: 'k1', key: 'wp_k1_secret', name: 'cli', permits: ['send'] },
+  'GET /v1/export': [
+    { kind: 'export' },
+    { kind: 'task', id: TASK_AT_GATEWAY },
+    { kind: 'cursor', after: TASK_AT_GATEWAY },
+    { kind: 'end' },
+  ]
+    .map((line) => `${JSON.stringify(line)}\n`)
+    .join(''),
+  'POST /v1/erase': { done: true, tasks: 7, left: 0 },
   'GET /v1/keys': { items: [{ id: 'k1', name: 'cli', permits: ['send'] }] },
   'GET /v1/audit': { items: [{ id: 'a1', sequence: 1, actor: 'operator', action: 'key.created', subject: 'k1' }] },
   'GET /v1/audit/verify': { ok: true, checked: 1, last: { sequence: 1, hash: '0f' } },
@@ -139,7 +148,9 @@ export async function startFakeGateway(delayMs = 20): Promise<FakeGateway> {
     const { authorization } = request.headers
     asked.push({ what, body, authorization })
     const answer = (status: number, json: unknown, type = 'application/json') =>
-      void response.writeHead(status, { 'content-type': type }).end(JSON.stringify(json))
+      void response
+        .writeHead(status, { 'content-type': type })
+        .end(typeof json === 'string' ? json : JSON.stringify(json))
     const forced = instead.get(what)
     instead.delete(what)
     if (forced) return answer(forced.status, forced.body, 'application/problem+json')

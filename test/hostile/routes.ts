@@ -65,6 +65,8 @@ export const ROUTES: Readonly<Record<string, Who | typeof ANYONE>> = {
   'GET /v1/webhooks/attempts': FOLLOWS,
   'GET /v1/audit': LOOKS,
   'GET /v1/audit/verify': LOOKS,
+  'GET /v1/export': ADMINS,
+  'POST /v1/erase': ADMINS,
   'POST /v1/channels': SENDS,
   'GET /v1/channels': READS,
   'GET /v1/channels/:name': READS,

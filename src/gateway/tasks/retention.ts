@@ -4,7 +4,6 @@
  * looked at anew by the next. No index helps but the primary key: ids are in the order of time.
  */
 import type { HappeningSignals } from '../../happenings.ts'
-import { LIMITS } from '../../limits.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type LoopTools, loop, type Service } from '../../platform/service.ts'
 import type { Db } from '../../store/db.ts'
@@ -31,6 +30,8 @@ export interface RetentionTools {
   readonly days: number
   /** The same for what could not be delivered, and its task; never shorter than `days`. */
   readonly deadDays: number
+  /** Between two walks, at most. */
+  readonly everyMs: number
 }
 
 const DAY_MS = 86_400_000
@@ -53,7 +54,7 @@ export function createRetention(tools: RetentionTools): Service {
   const { clock, loopTools, days } = tools
   const standing: Standing = { low: new Map(), page: TASKS_MAX, tidiedAt: undefined }
   // A hundredth of the retention is early enough.
-  const everyMs = Math.min(LIMITS.purgeEveryMs, Math.max(1_000, (days * DAY_MS) / 100))
+  const everyMs = Math.min(tools.everyMs, Math.max(1_000, (days * DAY_MS) / 100))
   return loop(
     'retention',
     async (signal) => {

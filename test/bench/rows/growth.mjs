@@ -1,6 +1,6 @@
-/** f1 to f4: what a store full of tasks costs the next one. */
+/** f1 to f3: what a store full of tasks costs the next one. */
 import { fillHistory } from './fill.mjs'
-import { absent, books, inTurn, rowOf } from './measure.mjs'
+import { books, inTurn, rowOf } from './measure.mjs'
 import { acknowledged, collecting, targetOf } from './sending.mjs'
 
 const M = '1,000,000'
@@ -30,19 +30,9 @@ export const growth = {
     'f2-10m': grown('f2', MM, { long: true }),
     f3: grown('f3', M),
     'f3-10m': grown('f3', MM, { long: true }),
-    f4: {
-      title: 'retention of 1,000,000 tasks',
-      against: 'DELETE and VACUUM',
-      floor: 0.2,
-      target: 0.02,
-      moonshot: 0.02,
-      lower: true,
-    },
   },
   async measure(stage, { wanted, rounds, ms, skipMs, say, quick }) {
-    const f4 = { f4: absent('nothing is purged yet: the product has no retention, and its tables no partitions') }
-    const asked = [...wanted].filter((id) => id !== 'f4')
-    if (asked.length === 0) return f4
+    const asked = [...wanted]
     const load = await stage.part('load')
     const long = asked.some((id) => id.endsWith('-10m'))
     const names = ['empty', 'hundred', 'million', ...(long ? ['tenMillion'] : [])]
@@ -57,7 +47,7 @@ export const growth = {
       { rounds, say },
     )
     for (const { gateway } of Object.values(stores)) await gateway.close()
-    return { ...f4, ...report(measured, asked, stores) }
+    return report(measured, asked, stores)
   },
 }
 
