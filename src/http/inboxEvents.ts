@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Agent } from '../gateway/agents/agent.ts'
 import type { Mailbox } from '../gateway/mailbox/mailbox.ts'
-import { LIMITS } from '../limits.ts'
+import { type EventStream, openEventStream } from './eventStream.ts'
 
 export interface HintTools {
   readonly mailbox: Mailbox
@@ -12,34 +12,10 @@ export interface HintTools {
 
 /** Streams until the reader is gone or too slow, the stream is old, or the gateway stops. Throws RATE_LIMITED before it begins. */
 export function streamHints(response: ServerResponse, agent: Agent, { mailbox, draining }: HintTools): void {
-  let ended = false
+  let stream: EventStream | undefined
   const stop = mailbox.listen(agent, {
-    push({ event, ...hint }) {
-      if (ended) return false
-      response.write(`event: ${event}\ndata: ${JSON.stringify(hint)}\n\n`)
-      if (response.writableLength > LIMITS.streamBufferBytesMax) end()
-      return !ended
-    },
-    end,
+    push: ({ event, ...hint }) => stream?.write(`event: ${event}\ndata: ${JSON.stringify(hint)}\n\n`) ?? false,
+    end: () => stream?.end(),
   })
-  response.writeHead(200, {
-    'Content-Type': 'text/event-stream; charset=utf-8',
-    'Cache-Control': 'no-store',
-    'X-Accel-Buffering': 'no',
-  })
-  response.write(': open\n\n')
-  const heartbeat = setInterval(() => response.write(': \n\n'), LIMITS.heartbeatMs)
-  const age = setTimeout(end, LIMITS.streamAgeMaxMs)
-  response.on('close', end)
-  draining.addEventListener('abort', end, { once: true })
-
-  function end(): void {
-    if (ended) return
-    ended = true
-    clearInterval(heartbeat)
-    clearTimeout(age)
-    draining.removeEventListener('abort', end)
-    stop()
-    response.end()
-  }
+  stream = openEventStream(response, draining, stop)
 }

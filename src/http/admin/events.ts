@@ -1,7 +1,7 @@
 /** A task's log as a list or as a stream. The stream is the log's own: it resumes by the last id and ends with the task. */
 import type { ServerResponse } from 'node:http'
-import { LIMITS } from '../../limits.ts'
 import type { StreamEntry } from '../../ports.ts'
+import { openEventStream } from '../eventStream.ts'
 
 export interface FollowRequest {
   readonly tenant: string
@@ -23,36 +23,14 @@ export function streamEvents(
   follow: Follow,
   draining: AbortSignal,
 ): void {
-  response.writeHead(200, {
-    'Content-Type': 'text/event-stream; charset=utf-8',
-    'Cache-Control': 'no-store',
-    'X-Accel-Buffering': 'no',
-  })
-  response.write(': open\n\n')
   let stop = () => {}
-  const heartbeat = setInterval(() => response.write(': \n\n'), LIMITS.heartbeatMs)
-  const age = setTimeout(() => end(), LIMITS.streamAgeMaxMs)
-  let ended = false
-  function end(): void {
-    if (ended) return
-    ended = true
-    clearInterval(heartbeat)
-    clearTimeout(age)
-    draining.removeEventListener('abort', end)
-    stop()
-    response.end()
-  }
-  response.on('close', end)
-  draining.addEventListener('abort', end, { once: true })
+  const stream = openEventStream(response, draining, () => stop())
   stop = follow(request, {
     push({ sequence, json, last }) {
-      if (ended) return false
-      response.write(`id: ${sequence}\ndata: ${json}\n\n`)
-      // A reader that takes nothing must not fill our memory: it comes back with its last id and loses nothing.
-      if (last || response.writableLength > LIMITS.streamBufferBytesMax) end()
-      return !ended
+      if (stream.write(`id: ${sequence}\ndata: ${json}\n\n`) && last) stream.end()
+      return !stream.ended()
     },
-    fail: end,
+    fail: stream.end,
   })
-  if (ended) stop()
+  if (stream.ended()) stop()
 }

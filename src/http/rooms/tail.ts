@@ -7,6 +7,7 @@ import { A2AError } from '../../a2a/errors.ts'
 import type { TailPlace, Tails } from '../../gateway/tasks/tails.ts'
 import { LIMITS, type Limits } from '../../limits.ts'
 import type { Clock } from '../../platform/clock.ts'
+import { openEventStream } from '../eventStream.ts'
 
 export interface TailItem {
   /** The position after it. */
@@ -41,51 +42,29 @@ export function streamTail(response: ServerResponse, tail: Tail, { clock, draini
   if (open >= LIMITS.tailsMax)
     throw new A2AError('RATE_LIMITED', 'too many open streams; ask for the list', { retryAfterSeconds: 5 })
   open++
-  const ending = new AbortController()
   let nudge = () => {}
   const forget = tails.follow(tail.place, () => nudge())
-  response.writeHead(200, {
-    'Content-Type': 'text/event-stream; charset=utf-8',
-    'Cache-Control': 'no-store',
-    'X-Accel-Buffering': 'no',
+  const stream = openEventStream(response, draining, () => {
+    open--
+    forget()
+    nudge()
   })
-  response.write(': open\n\n')
-  const heartbeat = setInterval(() => response.write(': \n\n'), LIMITS.heartbeatMs)
-  const age = setTimeout(end, LIMITS.streamAgeMaxMs)
-  response.on('close', end)
-  draining.addEventListener('abort', end, { once: true })
-  if (draining.aborted) end()
-  else void follow().catch(end)
+  void follow().catch(stream.end)
 
   async function follow(): Promise<void> {
     let after = tail.after
     let idle = 0
-    while (!ending.signal.aborted) {
+    const event = tail.event === undefined ? '' : `event: ${tail.event}\n`
+    while (!stream.ended()) {
       const hint = new AbortController()
       nudge = () => hint.abort()
       const items = await tail.read(after)
       for (const { id, data } of items) {
-        if (ending.signal.aborted) return
-        const event = tail.event === undefined ? '' : `event: ${tail.event}\n`
-        response.write(`id: ${id}\n${event}data: ${JSON.stringify(data)}\n\n`)
+        if (!stream.write(`id: ${id}\n${event}data: ${JSON.stringify(data)}\n\n`)) return
         after = id
       }
-      // A reader that takes nothing must not fill our memory: it comes back with its last id and loses nothing.
-      if (response.writableLength > LIMITS.streamBufferBytesMax) return end()
       idle = items.length > 0 ? 0 : idle + 1
       if (idle > 0) await clock.sleep((idle > IDLE_LOOKS ? IDLE_TIMES : 1) * limits.pollMs, hint.signal)
     }
-  }
-
-  function end(): void {
-    if (ending.signal.aborted) return
-    ending.abort()
-    nudge()
-    open--
-    clearInterval(heartbeat)
-    clearTimeout(age)
-    draining.removeEventListener('abort', end)
-    forget()
-    response.end()
   }
 }
