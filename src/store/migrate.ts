@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { PGlite } from '@electric-sql/pglite'
+import type { PGlite } from '@electric-sql/pglite'
 import postgres from 'postgres'
 import { failpoint } from '../platform/failpoints.ts'
 
@@ -125,12 +125,3 @@ from pg_roles where rolname = current_user`)
 
 export const onEmbedded = <T>(pg: PGlite, use: (connection: PlainConnection) => Promise<T>): Promise<T> =>
   use({ run: async (text) => ((await pg.exec(text)).at(-1)?.rows ?? []) as Record<string, unknown>[] })
-
-/** A migrated database directory as a tarball: what a first start begins from. */
-export async function embeddedTemplate(): Promise<Blob> {
-  const pg = await PGlite.create()
-  await onEmbedded(pg, (connection) => migrateUp(connection, readMigrations()))
-  const tarball = await pg.dumpDataDir('gzip')
-  await pg.close()
-  return tarball
-}

@@ -8,6 +8,7 @@ import { LIMITS } from '../../limits.ts'
 import { wallMs } from '../../platform/clock.ts'
 import { type Db, type Orm, type Statement, StoreError, storeError, type Value } from '../db.ts'
 import * as schema from '../schema.ts'
+import { PLANNER } from '../statistics.ts'
 
 export interface PostgresOptions {
   readonly url: string
@@ -46,6 +47,7 @@ function openPool({
     onnotice: () => {},
     connection: {
       ...session,
+      ...PLANNER,
       application_name: 'waypost',
       statement_timeout: Math.min(LIMITS.serverStatementMs, statementMs),
       lock_timeout: 2_000,
