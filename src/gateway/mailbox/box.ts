@@ -37,11 +37,13 @@ export const boxKey = ({ tenant, destination }: Mailbox): string => `${tenant} $
 const wishOf = ({ level, kinds, label, contextId, from, skill }: LeaseRequest): string =>
   JSON.stringify([level, kinds, label, contextId, from, skill])
 
-export function enter(box: Box, poll: Poll): void {
+/** true: nobody waited for the same, so somebody must look whether it is there. */
+export function enter(box: Box, poll: Poll): boolean {
   const wish = wishOf(poll.request)
   const group = box.groups.get(wish)
   if (group) group.add(poll)
   else box.groups.set(wish, new Set([poll]))
+  return !group
 }
 
 export function leave(box: Box, poll: Poll): void {

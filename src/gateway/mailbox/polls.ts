@@ -79,8 +79,9 @@ export function createPolls(tools: PollTools): Polls {
       }
       polls++
       signal.addEventListener('abort', gone, { once: true })
-      enter(box, poll)
-      void pump(box, tools).then(() => forget(box))
+      // Where others wait for the same there was nothing, and they are woken when there is: each call that came after an
+      // answered one would ask the store for what the others have just been told.
+      if (enter(box, poll)) void pump(box, tools).then(() => forget(box))
     })
   }
 

@@ -200,3 +200,22 @@ test('those who began to wait together do not end together; who waits briefly wa
   expect(left.at(-1)).toBe(0)
   expect((await Promise.all(long)).flat()).toEqual([])
 })
+
+test('a call beside others that wait for the same asks nobody, and is woken like them; for something else it asks', async () => {
+  const { polls, looks, put, shelf, later } = aShelf()
+  const waiting = [polls.wait(agent, wishing(), 5_000, never), polls.wait(agent, wishing(), 5_000, never)]
+  await turn()
+  const before = looks.length
+  waiting.push(polls.wait(agent, wishing(), 5_000, never))
+  await turn()
+  expect(looks).toHaveLength(before)
+  for (const text of ['a', 'b', 'c']) put(text)
+  expect((await Promise.all(waiting.map(texts))).flat().sort()).toEqual(['a', 'b', 'c'])
+  shelf.push('d')
+  expect(await texts(polls.wait(agent, wishing(), 5_000, never))).toEqual(['d'])
+  const other = polls.wait(agent, wishing({ skill: 's' }), 5_000, never)
+  await turn()
+  expect(looks.at(-1)?.skill).toBe('s')
+  later(5_000)
+  expect(await other).toEqual([])
+})
