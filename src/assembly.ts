@@ -173,7 +173,7 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents, con
   const replica = await joinAsReplica({ db, clock, loopTools, name: `${hostname()}:${process.pid}` })
   const hints = createHints({ db, clock, replica: replica.id, hasOthers: replica.hasOthers })
   const { hub, tails, look } = buildFollowing(ground, hints)
-  const depths = createDepths({ db, clock, max: limits.queuePerAgentMax })
+  const depths = createDepths(ground)
   const append = createAppend(db, {
     webhookAgeSeconds: limits.webhookAgeMaxMs / 1000,
     newId: uuidv7,

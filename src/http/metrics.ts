@@ -4,6 +4,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { REASONS } from '../a2a/errors.ts'
+import { destinationOf } from '../gateway/agents/agent.ts'
 import type { HappeningSignals, Happenings } from '../happenings.ts'
 import { listAgents } from '../store/agents.ts'
 import type { Db } from '../store/db.ts'
@@ -225,11 +226,14 @@ function queueGauges(db: Db, registry: Registry): () => Promise<void> {
     for (const gauge of [waiting, running, oldest, offline, pending, refused]) gauge.reset()
     try {
       const agents = await listAgents(db, { limit: AGENTS_MAX + 1 })
-      const [queues, totals] = await Promise.all([queuesOf(db, agents.slice(0, AGENTS_MAX)), readTotals(db)])
-      for (const { name, ...agent } of agents.slice(0, AGENTS_MAX)) {
+      const shown = agents.slice(0, AGENTS_MAX)
+      const lanes = shown.map(({ tenant, name }) => ({ tenant, destination: destinationOf(name) }))
+      const [queues, totals] = await Promise.all([readQueues(db, lanes), readTotals(db)])
+      for (const { name, ...agent } of shown) {
         if (agent.pending !== null) pending.set({ agent: name }, 1)
         if (agent.cardProblem !== null) refused.set({ agent: name }, 1)
       }
+      // No two tenants have agents of one name, so that the name is label enough.
       for (const queue of queues) {
         const labels = { agent: queue.destination.slice('agent:'.length) }
         waiting.set(labels, queue.waiting)
@@ -245,11 +249,4 @@ function queueGauges(db: Db, registry: Registry): () => Promise<void> {
       // store.failed counts it; a scrape must not fail with the database, that is when one looks.
     }
   }
-}
-
-/** No two tenants have agents of one name, so that the name is label enough. */
-async function queuesOf(db: Db, agents: readonly { tenant: string; name: string }[]) {
-  const tenants = new Map<string, string[]>()
-  for (const { tenant, name } of agents) tenants.set(tenant, [...(tenants.get(tenant) ?? []), `agent:${name}`])
-  return (await Promise.all([...tenants].map(([tenant, lanes]) => readQueues(db, tenant, lanes)))).flat()
 }

@@ -1,5 +1,6 @@
 /** A destination's health as all replicas and operators see it; written at transitions and, now and then, at successes. */
 import { HELD, QUIET } from '../delivery.ts'
+import { columns } from './arrays.ts'
 import type { Db, Statement } from './db.ts'
 
 const CLOSED: Statement = {
@@ -32,22 +33,23 @@ export const laneSeen = async (db: Db, tenant: string, destination: string): Pro
   await db.query(SEEN, [tenant, destination])
 }
 
+export interface LanePlace {
+  readonly tenant: string
+  readonly destination: string
+}
+
 const DEPTH: Statement = {
   name: 'deliveries.depth',
   write: false,
-  text: `select count(*)::int as count from (select 1 from deliveries where tenant = $1 and destination = $2 and state = 0
-  and priority <> ${QUIET} and (priority < ${HELD} or $4::boolean) limit $3) w`,
+  text: `select (select count(*)::int from (select 1 from deliveries d where d.tenant = w.tenant and d.destination = w.destination and d.state = 0
+  and d.priority <> ${QUIET} and (d.priority < ${HELD} or $4::boolean) limit $3::int) k) as count
+from unnest($1::text[], $2::text[]) with ordinality as w (tenant, destination, no) order by w.no`,
 }
-/** How much waits for a destination, counted up to `max`; `all`: also what waits for its consent. Results that wake nobody are not counted. */
-export async function laneDepth(
-  db: Db,
-  { tenant, destination }: { tenant: string; destination: string },
-  max: number,
-  all: boolean,
-): Promise<number> {
-  const [row] = await db.query<{ count: number }>(DEPTH, [tenant, destination, max, all])
-  return row?.count ?? 0
-}
+/** How much waits for each, counted up to `max`; `all`: also what waits for its consent. Results that wake nobody are not counted. */
+export const laneDepths = async (db: Db, lanes: readonly LanePlace[], max: number, all: boolean): Promise<number[]> =>
+  (await db.query<{ count: number }>(DEPTH, [...columns(lanes, ['tenant', 'destination']), max, all])).map(
+    ({ count }) => count,
+  )
 
 export interface DeliveryView {
   readonly taskId: string

@@ -1,15 +1,16 @@
 /** Queues as operators and metrics see them, and what became of webhooks. Reads only, each bounded. */
 import { QUIET } from '../delivery.ts'
-import { arrayLiteral } from './arrays.ts'
+import { columns } from './arrays.ts'
 import type { Db, Statement } from './db.ts'
 import type { AttemptRow, LaneRow } from './inspect.ts'
+import type { LanePlace } from './lanes.ts'
 import { TENANTS } from './tenants.ts'
 
 const ms = (column: string, name: string): string => `(extract(epoch from ${column}) * 1000)::float8 as "${name}"`
 
 export interface QueueRow extends LaneRow {
   readonly destination: string
-  /** Up to COUNT_MAX; counting further costs more than the number is worth. */
+  /** Up to COUNT_MAX if not asked otherwise; counting further costs more than the number is worth. */
   readonly waiting: number
   readonly leased: number
   /** When the oldest waiting one was made, milliseconds since 1970. */
@@ -25,18 +26,23 @@ const QUEUES: Statement = {
   write: false,
   text: `select w.destination, q.waiting, r.leased, ${ms('q.oldest', 'oldestAt')}, ${ms('l.closed_at', 'closedAt')}, l.reason, coalesce(l.failures, 0) as failures,
   ${ms('l.probe_at', 'probeAt')}, ${ms('l.seen_at', 'seenAt')}, ${ms('l.worked_at', 'workedAt')}, ${ms('now()', 'now')}
-from unnest($2::text[]) as w (destination)
+from unnest($1::text[], $2::text[]) with ordinality as w (tenant, destination, no)
 cross join lateral (select count(*)::int as waiting, min(created_at) as oldest from (select d.created_at from deliveries d
-  where d.tenant = $1 and d.destination = w.destination and d.state = 0 and d.priority <> ${QUIET} limit ${COUNT_MAX}) k) q
-cross join lateral (select count(*)::int as leased from deliveries d where d.tenant = $1 and d.destination = w.destination and d.state = 1) r
-left join lanes l on l.tenant = $1 and l.destination = w.destination`,
+  where d.tenant = w.tenant and d.destination = w.destination and d.state = 0 and d.priority <> ${QUIET} limit $3::int) k) q
+cross join lateral (select count(*)::int as leased from deliveries d where d.tenant = w.tenant and d.destination = w.destination and d.state = 1) r
+left join lanes l on l.tenant = w.tenant and l.destination = w.destination
+order by w.no`,
 }
 
-/** One row for each destination that was asked for. */
-export const readQueues = (db: Db, tenant: string, destinations: readonly string[]): Promise<QueueRow[]> =>
-  destinations.length === 0
+/** One row for each, in their order. `countMax`: how far what waits is counted. */
+export const readQueues = (
+  db: Db,
+  lanes: readonly LanePlace[],
+  { countMax = COUNT_MAX }: { countMax?: number } = {},
+): Promise<QueueRow[]> =>
+  lanes.length === 0
     ? Promise.resolve([])
-    : db.query<QueueRow>(QUEUES, [tenant, arrayLiteral([...new Set(destinations)])])
+    : db.query<QueueRow>(QUEUES, [...columns(lanes, ['tenant', 'destination']), countMax])
 
 const TOTALS: Statement = {
   name: 'queues.totals',

@@ -107,9 +107,15 @@ onBothDrivers('inspection', (db) => {
     for (const agent of ['a', 'a', 'b']) await open(db(), { tenant, agent })
     await claim(db(), { tenant, destination: 'agent:a', watermark: 0, count: 1, owner: uuidv7() })
     await db().query(lane(tenant, 'agent:b', false), [])
-    const rows = await readQueues(db(), tenant, ['agent:a', 'agent:b', 'agent:none', 'agent:a'])
-    const by = Object.fromEntries(rows.map((row) => [row.destination, row]))
-    expect(rows).toHaveLength(3)
+    const lanes = ['agent:none', 'agent:b', 'agent:a'].map((destination) => ({ tenant, destination }))
+    const rows = await readQueues(db(), [...lanes, { tenant: 'inspect-none', destination: 'agent:a' }])
+    expect(rows.map(({ destination, waiting }) => [destination, waiting])).toEqual([
+      ['agent:none', 0],
+      ['agent:b', 1],
+      ['agent:a', 1],
+      ['agent:a', 0],
+    ])
+    const by = Object.fromEntries(rows.slice(0, 3).map((row) => [row.destination, row]))
     expect(by['agent:a']).toMatchObject({ waiting: 1, leased: 1, closedAt: null, seenAt: null })
     expect(by['agent:b']).toMatchObject({ waiting: 1, leased: 0, closedAt: null, failures: 6 })
     expect(by['agent:b']?.seenAt).toBeLessThan(by['agent:b']?.now ?? 0)

@@ -30,14 +30,9 @@ export async function candidatesFor(
     ...(tag !== undefined && { tag }),
   })
   const visible = listed.filter((agent) => isVisible(agent, by))
-  const rows = await readQueues(
-    db,
-    by.tenant,
-    visible.map(({ destination }) => destination),
-  )
-  const lanes = new Map(rows.map((row) => [row.destination, row]))
-  return visible.map((agent) => {
-    const lane = lanes.get(agent.destination)
+  const lanes = await readQueues(db, visible)
+  return visible.map((agent, at) => {
+    const lane = lanes[at]
     return { agent, state: presenceOf(agent, lane).state, waiting: lane?.waiting ?? 0 }
   })
 }

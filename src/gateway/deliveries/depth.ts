@@ -1,8 +1,6 @@
-/** How much waits for a destination, about: counted now and then, and carried on in memory in between. */
-import { LIMITS } from '../../limits.ts'
-import type { Clock } from '../../platform/clock.ts'
-import type { Db } from '../../store/db.ts'
-import { laneDepth } from '../../store/lanes.ts'
+/** How much waits for a destination, about. */
+import { type LanePlace, laneDepths } from '../../store/lanes.ts'
+import { createGlances, type GlanceGround, laneKey } from './glances.ts'
 
 export interface Depths {
   depth(tenant: string, destination: string): number
@@ -10,50 +8,23 @@ export interface Depths {
   added(tenant: string, destination: string): void
 }
 
-interface Count {
-  waiting: number
-  countedAt: number
-  counting: boolean
-}
-
-/** Lanes remembered; the one that was not asked for longest is forgotten, and counted anew when it is. */
+/** Lanes remembered. */
 const LANES_MAX = 10_000
 
-export function createDepths({ db, clock, max }: { db: Db; clock: Clock; max: number }): Depths {
-  const counts = new Map<string, Count>()
-
-  function countOf(tenant: string, destination: string): Count {
-    const key = `${tenant} ${destination}`
-    let count = counts.get(key)
-    if (!count) {
-      if (counts.size >= LANES_MAX) counts.delete(counts.keys().next().value as string)
-      count = { waiting: 0, countedAt: Number.NEGATIVE_INFINITY, counting: false }
-      counts.set(key, count)
-    }
-    return count
-  }
-
+export function createDepths({ db, clock, limits }: GlanceGround): Depths {
+  const lanes = createGlances({
+    clock,
+    limits,
+    max: LANES_MAX,
+    keyOf: laneKey,
+    unknown: () => ({ waiting: 0 }),
+    read: async (places: readonly LanePlace[]) =>
+      (await laneDepths(db, places, limits.queuePerAgentMax, true)).map((waiting) => ({ waiting })),
+  })
   return {
-    depth(tenant, destination) {
-      const count = countOf(tenant, destination)
-      if (!count.counting && clock.elapsed() - count.countedAt > LIMITS.queueCountEveryMs) {
-        count.counting = true
-        laneDepth(db, { tenant, destination }, max, true)
-          .then(
-            (waiting) => {
-              count.waiting = waiting
-              count.countedAt = clock.elapsed()
-            },
-            () => {},
-          )
-          .finally(() => {
-            count.counting = false
-          })
-      }
-      return count.waiting
-    },
+    depth: (tenant, destination) => lanes.look({ tenant, destination }).waiting,
     added(tenant, destination) {
-      countOf(tenant, destination).waiting++
+      lanes.known({ tenant, destination }).waiting++
     },
   }
 }

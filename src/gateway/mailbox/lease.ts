@@ -3,7 +3,7 @@
 import { type Collected, type LeaseFilter, type LeaseQuery, leaseMail, reclaimMail } from '../../store/collect.ts'
 import { isRowsFault } from '../../store/db.ts'
 import { DUE_COUNT_MAX } from '../../store/inbox.ts'
-import { laneDepth } from '../../store/lanes.ts'
+import { laneDepths } from '../../store/lanes.ts'
 import { giveBackMail } from '../../store/mailbox.ts'
 import type { Agent } from '../agents/agent.ts'
 import { type Offer, offer } from './offer.ts'
@@ -85,7 +85,7 @@ export function createTake(tools: MailboxTools): Takes {
 
   async function counted(agent: Agent, offers: Offer[]): Promise<Offer[]> {
     if (offers.length === 0) return []
-    const more = await laneDepth(tools.db, agent, DUE_COUNT_MAX, false)
+    const [more = 0] = await laneDepths(tools.db, [agent], DUE_COUNT_MAX, false)
     return offers.map((one) => ({ ...one, more }))
   }
 

@@ -161,7 +161,7 @@ async function ringing(
   { db }: OperationTools,
 ): Promise<Recipient> {
   if (wishesOf(params).kind !== 'call') return recipient
-  const [lane] = await readQueues(db, known.tenant, [known.destination])
+  const [lane] = await readQueues(db, [known])
   const rings = presenceOf(known, lane).state === 'online' && (lane?.leased ?? 0) < known.policy.maxInflight
   return { ...recipient, rings }
 }

@@ -14,7 +14,7 @@ export type Look = (agent: Agent, by: Caller, whole?: boolean) => Promise<object
 
 export function createLook({ db, publicUrl }: { db: Db; publicUrl: () => string }): Look {
   return async (agent, by, whole = false) => {
-    const [lane] = await readQueues(db, agent.tenant, [agent.destination])
+    const [lane] = await readQueues(db, [agent])
     const shown = show(agent, lane, by, publicUrl())
     if (!whole || !mayChange(agent, by)) return shown
     return {

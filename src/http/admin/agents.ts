@@ -164,7 +164,7 @@ function addVerbs(face: Face, tools: AgentRoutesTools, look: Look): void {
     const agent = await agents.pause(context.req.param('agent'), reason, by)
     const until = clock.elapsed() + waitSeconds * 1_000
     const { signal } = context.req.raw
-    const running = async () => (await readQueues(db, agent.tenant, [agent.destination]))[0]?.leased ?? 0
+    const running = async () => (await readQueues(db, [agent]))[0]?.leased ?? 0
     let left = await running()
     while (left > 0 && clock.elapsed() < until && !signal.aborted) {
       await clock.sleep(DRAIN_LOOK_MS, signal)
@@ -198,14 +198,9 @@ interface Found {
   readonly lane: QueueRow | undefined
 }
 
-const lanesOf = async (db: Db, tenant: string, found: readonly Agent[]): Promise<Found[]> => {
-  const rows = await readQueues(
-    db,
-    tenant,
-    found.map(({ destination }) => destination),
-  )
-  const byDestination = new Map(rows.map((row) => [row.destination, row]))
-  return found.map((agent) => ({ agent, lane: byDestination.get(agent.destination) }))
+const lanesOf = async (db: Db, found: readonly Agent[]): Promise<Found[]> => {
+  const lanes = await readQueues(db, found)
+  return found.map((agent, at) => ({ agent, lane: lanes[at] }))
 }
 
 /** Whether an agent is there is not in its row, so pages of available ones are gathered. */
@@ -222,7 +217,6 @@ export async function search(
     const listed = await agents.list({ ...filter, limit: fetch, ...(cursor !== undefined && { after: cursor }) })
     const seen = await lanesOf(
       db,
-      by.tenant,
       listed.filter((agent) => isVisible(agent, by)),
     )
     const wanted = seen.filter(({ agent, lane }) => available === undefined || isAvailable(agent, lane) === available)

@@ -19,7 +19,7 @@ const READERS: Readonly<Record<string, Reader>> = {
     const agent = await agents.find(caller.tenant, name.split('@')[0] as string)
     if (!agent || !isVisible(agent, caller)) return undefined
     authorize(caller, 'card', agent.name)
-    const [lane] = await readQueues(db, agent.tenant, [agent.destination])
+    const [lane] = await readQueues(db, [agent])
     return JSON.stringify(agentView(agent, lane, publicUrl()))
   },
   async task(id, seat, tools) {

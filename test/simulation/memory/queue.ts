@@ -124,16 +124,15 @@ export const QUEUE: Statements = {
     }
     return [...lanes.values()].sort((a, b) => (at(a.tenant, a.destination) < at(b.tenant, b.destination) ? -1 : 1))
   },
-  'deliveries.depth': ({ deliveries }, [tenant, destination, max]) => [
-    {
+  'deliveries.depth': ({ deliveries }, [tenants, destinations, max]) =>
+    readArray(destinations).map((destination, n) => ({
       count: Math.min(
         Number(max),
         [...deliveries.values()].filter(
-          (one) => one.state === 0 && one.tenant === tenant && one.destination === destination,
+          (one) => one.state === 0 && one.tenant === readArray(tenants)[n] && one.destination === destination,
         ).length,
       ),
-    },
-  ],
+    })),
   'deliveries.waiting': ({ deliveries }) => [
     { count: [...deliveries.values()].filter(({ state, kind }) => state === 0 && kind !== 'webhook').length },
   ],
@@ -265,16 +264,17 @@ export const QUEUE: Statements = {
     const mine = own.some(({ caller, agent }) => caller === participant || `agent:${agent}` === participant)
     return [{ known: own.length > 0, mine }]
   },
-  'queues.read': (tables, [tenant, destinations]) =>
-    readArray(destinations).map((destination) => {
+  'queues.read': (tables, [tenants, destinations, max]) =>
+    readArray(destinations).map((destination, n) => {
+      const tenant = readArray(tenants)[n] as string
       const mine = [...tables.deliveries.values()].filter(
         (one) => one.tenant === tenant && one.destination === destination,
       )
       const waiting = mine.filter(({ state }) => state === 0)
-      const lane = tables.lanes.get(at(tenant as string, destination))
+      const lane = tables.lanes.get(at(tenant, destination))
       return {
         destination,
-        waiting: waiting.length,
+        waiting: Math.min(Number(max), waiting.length),
         leased: mine.filter(({ state }) => state === 1).length,
         oldestAt: waiting.length > 0 ? Math.min(...waiting.map(({ createdAt }) => createdAt)) : null,
         closedAt: lane?.closedAt ?? null,
