@@ -45,7 +45,7 @@ export async function getExtendedAgentCard(
 
 /** An agent that collects cannot be asked; what the public card does not have, because it is kept by many, is whether it is there. */
 async function withPresence(agent: Agent, { db, presentExtended }: OperationTools): Promise<AgentCard> {
-  const [lane] = await readQueues(db, agent.tenant, [agent.destination])
+  const [lane] = await readQueues(db, [agent])
   const presence = lane && showPresence(mailboxPresence(agent, lane))
   return presentExtended(agent, agent.card, presence && { presence })
 }
