@@ -237,7 +237,10 @@ export function mailboxStoreSuite(driver: string, open: () => Promise<{ db: Db; 
         { ...box, due: 4, level: 0, results: 0 },
       ])
       await seenMany(db, [{ ...box, worked: true }])
-      expect((await readQueues(db, [{ tenant: 't', destination: 'agent:look' }]))[0]).toMatchObject({ waiting: 4, leased: 0 })
+      expect((await readQueues(db, [{ tenant: 't', destination: 'agent:look' }]))[0]).toMatchObject({
+        waiting: 4,
+        leased: 0,
+      })
       expect((await readQueues(db, [{ tenant: 't', destination: 'agent:look' }]))[0]?.seenAt).toBeGreaterThan(0)
     })
   })
