@@ -75,7 +75,7 @@ export function createTake(tools: MailboxTools): Takes {
   /** Its own first, then what it shares with others. */
   async function all(agent: Agent, query: LeaseQuery): Promise<Offer[]> {
     const offers = await fresh(agent, query)
-    for (const destination of await tools.shared.of(agent)) {
+    for (const destination of offers.length < query.count ? await tools.shared.of(agent) : []) {
       const count = query.count - offers.length
       if (count <= 0) break
       offers.push(...(await fresh(agent, { ...query, destination, count, maxInflight: tools.limits.leaseMax * 16 })))
