@@ -254,7 +254,7 @@ export const SETTINGS = {
     'WAYPOST_TENANT_QUOTAS',
     'tenant-quotas',
     z.string().min(1).optional(),
-    'what tenants may have here: a JSON document by tenant (* for the rest) with sendRate, streams, waiting, bytes, webhooks, or the path of a file that holds it',
+    'what tenants may have here: a JSON document by tenant (* for the rest) with sendRate, streams, waiting, bytes, webhooks, retentionDays, or the path of a file that holds it',
   ),
   webhookProof: setting(
     'WAYPOST_WEBHOOK_PROOF',

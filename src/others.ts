@@ -3,6 +3,7 @@ import { A2AError } from './a2a/errors.ts'
 import { buildOperations, type Outward, type Parties, type Queue } from './assembly.ts'
 import { daysOf } from './config.ts'
 import type { Quotas } from './gateway/callers/quotas.ts'
+import { quotaOf, type TenantQuotas } from './gateway/callers/usage.ts'
 import { channelIn } from './gateway/channels/channel.ts'
 import { type Channels, createChannels } from './gateway/channels/channels.ts'
 import { type ChildCancel, type Collector, createCollector } from './gateway/channels/collect.ts'
@@ -22,6 +23,7 @@ import { dataRoutes } from './http/admin/data.ts'
 import { createAccess, type Face } from './http/face.ts'
 import { leadsHere } from './http/hosts.ts'
 import { roomRoutes } from './http/rooms/rooms.ts'
+import { quotasIn } from './issuers.ts'
 import { LIMITS } from './limits.ts'
 import type { Execute, StreamEntry } from './ports.ts'
 import { derivedKey } from './secrets.ts'
@@ -112,6 +114,12 @@ export function buildOpening(ground: Ground, { egress }: Outward, queue: Queue):
   }
 }
 
+/** How long a tenant's tasks are kept, where it has a word of its own. */
+const ownDaysOf = (quotas: TenantQuotas) => (tenant: string) => {
+  const days = quotaOf(quotas, tenant)?.retentionDays
+  return days === undefined ? undefined : daysOf(String(days))
+}
+
 /** The operations, and what they give to others: each uses the other, so they are introduced here. */
 export function buildDoors(ground: Ground, outward: Outward, parties: Parties, queue: Queue) {
   const opening = buildOpening(ground, outward, queue)
@@ -129,6 +137,7 @@ export function buildDoors(ground: Ground, outward: Outward, parties: Parties, q
     owner: queue.replica.id,
     gone: queue.hub.gone,
     days: daysOf(ground.config.retentionDays),
+    daysOf: ownDaysOf(quotasIn(ground.config)),
     deadDays: daysOf(ground.config.deadLetterDays),
     everyMs: ground.limits.purgeEveryMs,
   })

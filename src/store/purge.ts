@@ -118,16 +118,20 @@ export const existingTasks = async (
 ): Promise<string[]> =>
   (await db.query<{ id: string }>(EXISTING, columns(asked, ['tenant', 'taskId']))).map(({ id }) => id)
 
-const TABLES = ['tasks', 'task_events', 'deliveries', 'submissions', 'attempts', 'push_configs'] as const
-const VACUUM: readonly Statement[] = TABLES.map((table) => ({
-  name: `purge.vacuum.${table}`,
+const FLUSH: Statement = { name: 'purge.flush', write: false, text: 'select pg_stat_force_next_flush()' }
+// Autovacuum's own measure.
+const LITTERED: Statement = {
+  name: 'purge.littered',
   write: false,
-  text: `vacuum ${table}`,
-}))
+  text: `select s.relname as "table" from pg_stat_user_tables s join pg_class c on c.oid = s.relid
+where s.schemaname = 'public' and s.n_dead_tup > 1000 + greatest(c.reltuples, 0) / 5`,
+}
 
 /** Makes room of what is gone. Postgres does so by itself (autovacuum); the embedded database has nobody who does. */
 export async function vacuum(db: Db): Promise<void> {
-  for (const statement of VACUUM) await db.query(statement, [])
+  await db.query(FLUSH, [])
+  for (const { table } of await db.query<{ table: string }>(LITTERED, []))
+    await db.query({ name: 'purge.vacuum', write: false, text: `vacuum analyze "${table}"` }, [])
 }
 
 const TIDY: readonly Statement[] = [

@@ -1,5 +1,6 @@
 /** How long, how many, how hard. */
 import type { OperationRow } from './operations.ts'
+import { ARCHIVE, RETENTION_SECONDS } from './purged.ts'
 import type { Way } from './speech.ts'
 
 export interface Profile {
@@ -31,6 +32,10 @@ export interface Profile {
   readonly ways?: readonly Way[]
   /** How long it may take until nothing waits any more. */
   readonly quietMs?: number
+  /** Of the replicas. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Made to the database before the gateway starts. */
+  readonly sql?: readonly string[]
 }
 
 /** For every change: a small one of everything. */
@@ -77,4 +82,13 @@ const main: Profile = {
 /** One leg of a release; its runner puts as many behind each other as are asked for. */
 const leg: Profile = { ...main, name: 'release', seconds: 900, faultsMin: 180, tasksMin: 60_000, secondsMax: 1_500 }
 
-export const PROFILES: Readonly<Record<string, Profile>> = { test, smoke, main, release: leg }
+/** Purge during load: what has ended goes after seconds. Nobody says again what he said long ago: it would be another message. */
+const retention: Profile = {
+  ...smoke,
+  name: 'retention',
+  env: { WAYPOST_RETENTION_DAYS: String(RETENTION_SECONDS / 86_400) },
+  sql: ARCHIVE,
+  operations: { again: 0, bad: 0 },
+}
+
+export const PROFILES: Readonly<Record<string, Profile>> = { test, smoke, main, release: leg, retention }

@@ -38,7 +38,13 @@ const QUIET_MS = 120_000
 
 export async function faultRun(profile: Profile, seed: number, tell: Tell, options: RunOptions = {}): Promise<Report> {
   const { leaseMs = LEASE_MS, out } = options
-  const scene = await setScene({ ...options, replicas: profile.replicas, seed })
+  const scene = await setScene({
+    ...options,
+    replicas: profile.replicas,
+    seed,
+    ...(profile.env && { env: profile.env }),
+    ...(profile.sql && { sql: profile.sql }),
+  })
   try {
     const load = begin(scene, profile, seed)
     const { history } = load.evidence

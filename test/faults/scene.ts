@@ -66,6 +66,8 @@ export interface SceneOptions {
   readonly main?: string
   /** Made to the database before the gateway starts. */
   readonly sql?: readonly string[]
+  /** Of the replicas, beside the usual. */
+  readonly env?: Readonly<Record<string, string>>
   /** A running server to use. */
   readonly postgres?: Awaited<ReturnType<typeof startPostgres>>
 }
@@ -118,7 +120,7 @@ const registrationOf = ({ name, line }: StagedAgent) => ({
 interface Replicated {
   readonly databaseUrl: string
   readonly random: Dice
-  readonly run: Omit<ReplicaOptions, 'databaseUrl' | 'env' | 'grpc'>
+  readonly run: Omit<ReplicaOptions, 'databaseUrl' | 'grpc'>
 }
 
 async function stageReplica(index: number, { databaseUrl, random, run }: Replicated): Promise<Staged> {
@@ -133,6 +135,7 @@ async function stageReplica(index: number, { databaseUrl, random, run }: Replica
     WAYPOST_SEND_RATE: 'off',
     WAYPOST_REQUEST_RATE: 'off',
     WAYPOST_WEBHOOK_PROOF: 'off',
+    ...run.env,
   }
   const process = await aReplica({ ...run, databaseUrl: url.href, env, grpc: true })
   const http = await lineTo(() => Number(new URL(process.url).port))
@@ -147,6 +150,7 @@ export async function setScene({
   main,
   sql = [],
   postgres: given,
+  env = {},
 }: SceneOptions): Promise<Scene> {
   const random = dice(seed)
   const postgres = given ?? (await startPostgres({ durable: true }))
@@ -168,7 +172,7 @@ export async function setScene({
       if (text.includes(secret)) spilled.add(`${secret.slice(0, 6)}… in a log: ${text.slice(0, 300)}`)
   }
   const replicas: Staged[] = []
-  const run = { cards, onOutput, ...(main !== undefined && { main }) }
+  const run = { cards, onOutput, env, ...(main !== undefined && { main }) }
   for (let index = 0; index < count; index++) replicas.push(await stageReplica(index, { databaseUrl, random, run }))
   for (const { process } of replicas) await process.start()
   const gateway = replicas[0]?.process.url as string

@@ -313,6 +313,8 @@ onBothDrivers('retention', (db) => {
   })
 
   test('what is gone leaves room', async () => {
+    // Postgres does so by itself, whenever it likes.
+    if (db().kind !== 'embedded') return
     await sql(
       db(),
       `insert into attempts (tenant, delivery_id, attempt, task_id, destination, duration_ms, outcome, lease)

@@ -20,6 +20,8 @@ const TenantQuota = z.strictObject({
   waiting: count.optional(),
   bytes: z.int().min(0).optional(),
   webhooks: count.optional(),
+  /** How long its tasks are kept after they have ended; 0: for ever. No quota, and stands here because it is a tenant's. */
+  retentionDays: z.number().min(0).max(99_999).optional(),
 })
 export type TenantQuota = z.infer<typeof TenantQuota>
 

@@ -69,6 +69,8 @@ export interface HubTools {
 /** A task on which nothing happens is asked for less often. */
 const IDLE_POLLS = 10
 const IDLE_POLL_MS = 5_000
+/** Once a minute it is looked whether it is there at all. */
+const GONE_POLLS = 12
 
 export function createHub({ db, clock, loopTools, announce }: HubTools): Hub {
   const channels = new Map<string, Channel>()
@@ -214,7 +216,7 @@ export function createHub({ db, clock, loopTools, announce }: HubTools): Hub {
         for (const channel of due)
           channel.pollAt = now + (channel.idlePolls++ > IDLE_POLLS ? IDLE_POLL_MS : LIMITS.followPollMs)
         if (due.length > 0) await readOn(due)
-        const quiet = due.filter(({ idlePolls }) => idlePolls > IDLE_POLLS)
+        const quiet = due.filter(({ idlePolls }) => idlePolls > IDLE_POLLS && idlePolls % GONE_POLLS === 0)
         if (quiet.length > 0) await lookForGone(quiet)
       },
       loopTools,

@@ -28,6 +28,8 @@ export interface RetentionTools {
   readonly gone: (tenant: string, taskIds: readonly string[]) => void
   /** How long a task is kept after it has ended. Days, and parts of one; Infinity: for ever. */
   readonly days: number
+  /** What a tenant has of its own instead. */
+  readonly daysOf?: (tenant: string) => number | undefined
   /** The same for what could not be delivered, and its task; never shorter than `days`. */
   readonly deadDays: number
   /** Between two walks, at most. */
@@ -36,7 +38,7 @@ export interface RetentionTools {
 
 const DAY_MS = 86_400_000
 /** A page is one statement: it may last this long, and the next waits this many times as long, so that a purge has a fifth of a lane at most. */
-const PAGE_MS = 150
+const PAGE_MS = 60
 const PAUSE_TIMES = 4
 const TASKS_MAX = 1_000
 /** Rows of logs that one page removes, about. */
@@ -44,7 +46,7 @@ const ROWS_MAX = 20_000
 const TIDY_EVERY_MS = 3_600_000
 
 /** `low`: nothing of the tenant is older than this id. `page`: tasks a page, as many as the database takes well. */
-interface Standing {
+export interface Standing {
   readonly low: Map<string, string>
   page: number
   tidiedAt: number | undefined
@@ -71,9 +73,10 @@ export async function walk(tools: RetentionTools, standing: Standing, signal: Ab
   const began = clock.elapsed()
   if (standing.tidiedAt === undefined || began - standing.tidiedAt >= TIDY_EVERY_MS) {
     standing.tidiedAt = began
+    // Somebody's clock may have been behind: now and then from the very beginning.
+    standing.low.clear()
     await tidy(db, seconds(Math.max(days, deadDays)))
   }
-  if (days === Infinity) return
   let [purged, kept] = [0, 0]
   for (const tenant of await tenantsWithTasks(db)) {
     const walked = await walkTenant(tenant, tools, standing, signal)
@@ -81,19 +84,21 @@ export async function walk(tools: RetentionTools, standing: Standing, signal: Ab
     kept += walked.kept
     if (signal.aborted) return
   }
-  if (purged > 0 && db.kind === 'embedded') await vacuum(db)
+  if (db.kind === 'embedded') await vacuum(db)
   signals.emit('retention.walked', { purged, kept, ms: Math.round(clock.elapsed() - began) })
 }
 
 async function walkTenant(tenant: string, tools: RetentionTools, standing: Standing, signal: AbortSignal) {
-  const { clock, now, days } = tools
+  const { clock, now } = tools
+  const days = tools.daysOf?.(tenant) ?? tools.days
+  if (days === Infinity) return { purged: 0, kept: 0 }
   const upTo = idAt(now().getTime() - days * DAY_MS)
   let after = standing.low.get(tenant) ?? idAt(0)
   let low: string | undefined
   let [purged, kept] = [0, 0]
   while (!signal.aborted) {
     const began = clock.elapsed()
-    const page = await purgePage({ tenant, after, upTo }, tools, standing)
+    const page = await purgePage({ tenant, days, after, upTo }, tools, standing)
     const ms = clock.elapsed() - began
     if (page.last === null) break
     after = page.last
@@ -119,8 +124,8 @@ function paceAt(standing: Standing, ms: number): void {
 
 /** A page that the database does not manage in its time is tried with fewer tasks; a single one is left and told. */
 async function purgePage(
-  { tenant, after, upTo }: { tenant: string; after: string; upTo: string },
-  { db, days, deadDays, loopTools }: RetentionTools,
+  { tenant, days, after, upTo }: { tenant: string; days: number; after: string; upTo: string },
+  { db, deadDays, loopTools }: RetentionTools,
   standing: Standing,
 ): Promise<Purged> {
   const keep = { keepSeconds: seconds(days), keepDeadSeconds: seconds(Math.max(days, deadDays)) }

@@ -17,6 +17,7 @@ import {
   executedOnce,
   oneTaskPerMessage,
   orderedConversations,
+  purgeIsNarrow,
   refusedIsNothing,
   sameKeyEachAttempt,
 } from './messages.ts'
@@ -25,6 +26,7 @@ import { deletedIsSilent, signedAndUnchanged, webhooksAllInOrder } from './webho
 
 const CHECKERS: readonly Checker[] = [
   acknowledgedIsKept,
+  purgeIsNarrow,
   refusedIsNothing,
   oneTaskPerMessage,
   executedOnce,

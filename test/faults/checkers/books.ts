@@ -1,5 +1,6 @@
 /** Reads the database once, when everything is over. */
 import postgres from 'postgres'
+import { PURGED, WRONGLY_PURGED } from '../purged.ts'
 import type { Books, DeliveryRow, EventRow, TaskRow, WebhookRow } from './checker.ts'
 
 interface LogRow extends EventRow {
@@ -19,7 +20,8 @@ const PLACES = [
 ]
 
 export async function readBooks(databaseUrl: string, secrets: readonly string[]): Promise<Books> {
-  const sql = postgres(databaseUrl, { max: 2, onnotice: () => {} })
+  // What was purged is looked at with the rest, where it was written down.
+  const sql = postgres(databaseUrl, { max: 2, onnotice: () => {}, connection: { search_path: 'kept,public' } })
   const tasks = (await sql`select id::text, agent, caller, state, last_seq from tasks`) as unknown as TaskRow[]
   const events = new Map<string, EventRow[]>()
   const tokens = new Set<string>()
@@ -46,6 +48,9 @@ export async function readBooks(databaseUrl: string, secrets: readonly string[])
       if (row) spilled.push(`${secret.slice(0, 6)}… in ${place}: ${String(row.text).slice(0, 200)}`)
     }
   }
+  const [archive] = await sql`select to_regclass('kept.gone_tasks') is not null as there`
+  const purged = archive?.there ? ((await sql.unsafe(PURGED)) as unknown as { id: string }[]) : []
+  const wrongly = archive?.there ? ((await sql.unsafe(WRONGLY_PURGED)) as unknown as { why: string }[]) : []
   await sql.end()
   return {
     tasks: new Map(tasks.map((task) => [task.id, task])),
@@ -55,5 +60,7 @@ export async function readBooks(databaseUrl: string, secrets: readonly string[])
     open: deliveries.filter(({ state }) => state < 2).length + webhooks.filter(({ state }) => state < 2).length,
     spilled,
     tokens,
+    purged: new Set(purged.map(({ id }) => id)),
+    wronglyPurged: wrongly.map(({ why }) => why),
   }
 }

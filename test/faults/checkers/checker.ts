@@ -54,6 +54,9 @@ export interface Books {
   readonly spilled: readonly string[]
   /** Bodies of failed attempts and the like, joined: for tokens that must not be there. */
   readonly tokens: ReadonlySet<string>
+  /** Tasks that ended long enough ago and are gone; their rows are among the others here. */
+  readonly purged: ReadonlySet<string>
+  readonly wronglyPurged: readonly string[]
 }
 
 export interface Case {

@@ -178,7 +178,7 @@ const RANK: Readonly<Record<string, number>> = {
 const rank = (state: string) => RANK[state] ?? 2
 
 /** C11: what began after an answer sees no less than it did; the end stays what it was; what was acknowledged is never unknown. */
-export const readsGoForward: Checker = ({ evidence }) => {
+export const readsGoForward: Checker = ({ evidence, books }) => {
   const violations: string[] = []
   const followed = new Set(evidence.sent.flatMap(({ follows }) => follows ?? []))
   const byTask = new Map<string, (typeof evidence.history.lines)[number][]>()
@@ -191,7 +191,7 @@ export const readsGoForward: Checker = ({ evidence }) => {
   for (const [taskId, lines] of byTask) {
     for (const line of lines) {
       const before = lines.filter(({ at, type }) => type === 'ok' && at < line.from)
-      if (line.op === 'get' && line.reason === 'TASK_NOT_FOUND' && before.length > 0)
+      if (line.op === 'get' && line.reason === 'TASK_NOT_FOUND' && before.length > 0 && !books.purged.has(taskId))
         violations.push(`task ${taskId} was acknowledged and then not found (${line.way})`)
       if (line.type !== 'ok' || !line.state || followed.has(taskId)) continue
       for (const { state, at } of before) {

@@ -14,6 +14,10 @@ export const acknowledgedIsKept: Checker = ({ evidence, books }) => {
   return found('C1 acknowledged is kept and ends', evidence.sent.length, violations)
 }
 
+/** P27: what is purged had ended, and was owed to nobody; it goes whole. */
+export const purgeIsNarrow: Checker = ({ books }) =>
+  found('P27 purge is narrow', books.purged.size, books.wronglyPurged)
+
 /** C2: what was refused for good has left nothing behind: not in the log, not with an agent. */
 export const refusedIsNothing: Checker = ({ evidence, books, agents }) => {
   const refused = evidence.sent.filter(

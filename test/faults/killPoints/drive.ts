@@ -69,6 +69,11 @@ const BY_THE_CLOCK = [
   'lanes.seenMany',
   'statistics',
   'keys.touch',
+  'tasks.purge',
+  'lanes.tidy',
+  'webhookProofs.tidy',
+  'webhookHosts.tidy',
+  'keys.tidy',
 ]
 
 /**

@@ -1,8 +1,9 @@
 /** All of them, in the order in which they are played. */
 import { COLLECTS } from './collects.ts'
+import { FORGETS } from './forgets.ts'
 import { MANAGES } from './manages.ts'
 import type { Scenario } from './scenario.ts'
 import { SENDS } from './sends.ts'
 import { WEBHOOKS } from './webhooks.ts'
 
-export const SCENARIOS: readonly Scenario[] = [...SENDS, ...WEBHOOKS, ...COLLECTS, ...MANAGES]
+export const SCENARIOS: readonly Scenario[] = [...SENDS, ...WEBHOOKS, ...COLLECTS, ...MANAGES, ...FORGETS]
