@@ -63,7 +63,7 @@ with page as materialized (
   select id from ended except select o.task_id from owed o left join held h on h.id = o.id where h.id is null
 ), ${FORGET}
 select (select count(*)::int from page) as looked, (select id::text from page order by id desc limit 1) as last,
-  (select string_agg(id::text, ' ') from gone) as gone,
+  (select string_agg(id::text, ' ' order by id) from gone) as gone,
   (select id::text from page where id not in (select id from doomed) order by id limit 1) as kept`,
 }
 
