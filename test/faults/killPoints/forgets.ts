@@ -3,21 +3,24 @@ import type { Act } from './act.ts'
 import { must, type Scenario } from './scenario.ts'
 
 /** Tasks of a caller that ended forty days ago, written as a gateway leaves them; `open` of them have not. */
-async function past({ sql }: Act, caller: string, count: number, open = 0): Promise<void> {
-  await sql`create table past as select uuidv7(interval '-40 days') as id, n from generate_series(1, ${count}::int) n`
-  await sql`insert into tasks (tenant, id, agent, caller, context_id, state, last_seq, has_push, status_at, created_at)
+async function past(act: Act, caller: string, count: number, open = 0): Promise<void> {
+  // At once: a walk may come between.
+  await act.sql.begin(async (sql) => {
+    await sql`create table past as select uuidv7(interval '-40 days') as id, n from generate_series(1, ${count}::int) n`
+    await sql`insert into tasks (tenant, id, agent, caller, context_id, state, last_seq, has_push, status_at, created_at)
     select 'default', id, 'box', ${caller}, id::text, case when n <= ${open} then 1 else 3 end, 2, false, now() - interval '40 days', now() - interval '40 days' from past`
-  await sql`insert into task_events (tenant, task_id, seq, kind, body)
+    await sql`insert into task_events (tenant, task_id, seq, kind, body)
     select 'default', id, seq, seq - 1, case seq when 1 then json_build_object('task', json_build_object('id', id, 'contextId', id,
         'status', json_build_object('state', 'TASK_STATE_SUBMITTED'), 'history', json_build_array(json_build_object('messageId', id, 'role', 'ROLE_USER',
           'parts', json_build_array(json_build_object('text', ${caller}::text))))))
       else json_build_object('statusUpdate', json_build_object('taskId', id, 'contextId', id,
         'status', json_build_object('state', case when n <= ${open} then 'TASK_STATE_SUBMITTED' else 'TASK_STATE_COMPLETED' end))) end::text
     from past cross join generate_series(1, 2) seq`
-  await sql`insert into submissions (tenant, caller, agent, key, task_id, seq) select 'default', ${caller}, 'box', 'm:' || id, id, 1 from past`
-  await sql`insert into deliveries (tenant, id, kind, destination, ordering_key, position, task_id, seq, state, expires_at, settled_at)
+    await sql`insert into submissions (tenant, caller, agent, key, task_id, seq) select 'default', ${caller}, 'box', 'm:' || id, id, 1 from past`
+    await sql`insert into deliveries (tenant, id, kind, destination, ordering_key, position, task_id, seq, state, expires_at, settled_at)
     select 'default', id, 'mailbox', 'agent:box', ${caller} || '/' || id, n, id, 1, case when n <= ${open} then 0 else 2 end, now() + interval '1 day', now() from past`
-  await sql`drop table past`
+    await sql`drop table past`
+  })
 }
 
 /** No row whose task is gone, no task without its rows. */
