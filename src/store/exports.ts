@@ -119,7 +119,7 @@ const LISTS = [
   ),
   listed(
     'contact',
-    `agent, contact, state, ${at('asked_at', 'askedAt')}, ${at('decided_at', 'decidedAt')}`,
+    `agent, contact, case state when 0 then 'asked' when 1 then 'accepted' else 'refused' end as state, ${at('asked_at', 'askedAt')}, ${at('decided_at', 'decidedAt')}`,
     'contacts',
     '($2::text is null or contact = $2)',
     `agent || ' ' || contact`,
