@@ -83,12 +83,12 @@ const BY_THE_CLOCK = [
 export type Action = 'kill' | 'throw' | 'dropReply'
 const NOT_THROWN = ['egress.sent', 'drain', 'ready', 'migration', 'forward.begun', 'webhook.begun', 'replicas']
 
-function rulesOf({ counts = [], fromNothing = false }: Scenario, k: number, action: Action): string {
+function rulesOf({ counts = [], ignores = [], fromNothing = false }: Scenario, k: number, action: Action): string {
   const after = fromNothing ? '' : 'after=ready;'
   if (action === 'dropReply') return `${after}reply,face.reply,stream.half=dropReply@${k}`
   const left = BY_THE_CLOCK.filter((name) => !counts.some((one) => name.startsWith(one)))
   const never = action === 'throw' ? NOT_THROWN : []
-  return `${after}*,${[...left, ...never].map((name) => `!${name}*`).join()}=${action}@${k}`
+  return `${after}*,${[...left, ...ignores, ...never].map((name) => `!${name}*`).join()}=${action}@${k}`
 }
 
 export async function openLane(server: PostgresServer, name: string): Promise<Lane> {

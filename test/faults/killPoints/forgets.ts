@@ -42,6 +42,7 @@ export const FORGETS: readonly Scenario[] = [
   {
     name: 'retention: pages of a walk',
     counts: ['tasks.purge', 'lanes.tidy', 'keys.tidy'],
+    ignores: ['inbox.remind', 'inbox.tellUnacknowledged'],
     limits: { purgeEveryMs: 300 },
     async run(act) {
       await past(act, 'past', 2_100)

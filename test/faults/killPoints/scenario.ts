@@ -7,6 +7,8 @@ export interface Scenario {
   readonly run: (act: Act) => Promise<void>
   /** Failpoints that count, beside those that always do: `sweep` for what is done by the clock. */
   readonly counts?: readonly string[]
+  /** And some that do not. */
+  readonly ignores?: readonly string[]
   /** Checkers that do not apply, by the beginning of their names. */
   readonly without?: readonly string[]
   /** The embedded database. */
