@@ -147,6 +147,13 @@ export const clearChannel = async (
   note: AuditNote,
 ): Promise<ChannelRow | undefined> => (await db.query<ChannelRow>(CLEAR, [tenant, name, ...auditValues(note)]))[0]
 
+/** What stands beside channels that are `gone`. */
+const WITH_IT = `members as (
+  delete from channel_members m using gone g where m.tenant = g.tenant and m.channel = g.name
+), posts as (
+  delete from channel_posts p using gone g where p.tenant = g.tenant and p.channel = g.name
+)`
+
 const REMOVE: Statement = {
   name: 'channels.remove',
   write: true,
@@ -155,11 +162,7 @@ with gone as (
   delete from channels c where c.tenant = $1 and c.name = $2 and ($3::boolean or not exists (
     select 1 from deliveries d where d.tenant = $1 and d.destination = 'channel:' || $2::text and d.state = 0))
   returning c.tenant, c.name
-), members as (
-  delete from channel_members m using gone g where m.tenant = g.tenant and m.channel = g.name
-), posts as (
-  delete from channel_posts p using gone g where p.tenant = g.tenant and p.channel = g.name
-), ${noting('gone', 4)}
+), ${WITH_IT}, ${noting('gone', 4)}
 select name from gone`,
 }
 /** false: there is none, or somebody is still to take what waits there and not `force`. What was posted lives on as tasks. */
@@ -175,11 +178,7 @@ const EXPIRE: Statement = {
   text: `
 with gone as (
   delete from channels c where (c.tenant, c.name) in (select tenant, name from channels where expires_at < now() limit $1) returning c.tenant, c.name
-), members as (
-  delete from channel_members m using gone g where m.tenant = g.tenant and m.channel = g.name
-), posts as (
-  delete from channel_posts p using gone g where p.tenant = g.tenant and p.channel = g.name
-)
+), ${WITH_IT}
 select name from gone`,
 }
 /** Rooms whose time is over. */

@@ -229,22 +229,6 @@ export async function findTask(db: Db, { tenant, id, caller, agent }: TaskKey): 
   return row && toHead(row)
 }
 
-const UPSTREAM_CONTEXT: Statement = {
-  name: 'tasks.upstreamContext',
-  write: false,
-  text: `select upstream_context as "upstreamContext" from tasks
-where tenant = $1 and caller = $2 and agent = $3 and context_id = $4 and upstream_context is not null order by id desc limit 1`,
-}
-
-/** The agent's own name for this caller's conversation, if it has told one. */
-export async function findUpstreamContext(
-  db: Db,
-  { tenant, caller, agent, contextId }: Pick<TaskHead, 'tenant' | 'caller' | 'agent' | 'contextId'>,
-): Promise<string | undefined> {
-  const [row] = await db.query<{ upstreamContext: string }>(UPSTREAM_CONTEXT, [tenant, caller, agent, contextId])
-  return row?.upstreamContext
-}
-
 export interface ListQuery {
   readonly tenant: string
   readonly caller?: string

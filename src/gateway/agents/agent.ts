@@ -63,9 +63,8 @@ export interface Agent {
 export const tellsCard = ({ connector }: Pick<Agent, 'connector'>): boolean =>
   connector.kind === 'a2a' || connector.kind === 'mcp'
 
+/** Its lane; and what its own token calls itself as a caller, which no other caller may. */
 export const destinationOf = (name: string): string => `agent:${name}`
-/** What its own token calls itself; the same word as its lane, and no other caller may have it. */
-export const agentCallerId = destinationOf
 /** Where the credentials of an agent stand: sealed for this place, they open nowhere else. */
 export const credentialsPlace = (tenant: string, name: string): string => `${tenant}/agents/${name}/credentials`
 

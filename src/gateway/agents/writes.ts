@@ -9,7 +9,7 @@ import * as store from '../../store/agents.ts'
 import type { AuditNote } from '../../store/audit.ts'
 import type { NewKey } from '../../store/callers.ts'
 import type { Db } from '../../store/db.ts'
-import { type Agent, credentialsPlace, toAgent } from './agent.ts'
+import { type Agent, credentialsPlace, destinationOf, toAgent } from './agent.ts'
 import type { Connector, Credentials, ParsedRegistration } from './registration.ts'
 
 export interface Registered {
@@ -180,7 +180,7 @@ function opened(seal: Seal, sealed: string, place: string): string | undefined {
 function assertMayRegister(name: string, connector: Connector, by: Caller): void {
   if (isAdmin(by)) return
   if (by.kind === 'local' && connector.kind === 'mailbox') return
-  if (by.kind === 'agent' && by.id === `agent:${name}` && connector.kind === 'mailbox') return
+  if (by.kind === 'agent' && by.id === destinationOf(name) && connector.kind === 'mailbox') return
   if (by.kind !== 'agent' && by.kind !== 'local' && by.permits.has('agent')) return
   throw new A2AError('PERMISSION_DENIED', `registering this agent needs the permit "admin" or "agent"`, {
     metadata: { permit: 'agent' },

@@ -1,6 +1,8 @@
 /** Which posts a member wants. */
+
 import { z } from 'zod'
 import type { Message } from '../../a2a/tasks.ts'
+import { destinationOf } from '../agents/agent.ts'
 import { LEVELS } from '../tasks/wishes.ts'
 
 export const PostFilter = z.strictObject({
@@ -29,7 +31,7 @@ export function wants(
   { caller, message, priority, skill, labels = [] }: Posted,
 ): boolean {
   if (!filter) return true
-  if (filter.from && !filter.from.some((from) => from === caller || `agent:${from}` === caller)) return false
+  if (filter.from && !filter.from.some((from) => from === caller || destinationOf(from) === caller)) return false
   if (filter.skill !== undefined && filter.skill !== skill) return false
   if (filter.label !== undefined && !labels.includes(filter.label)) return false
   if (filter.minPriority !== undefined && priority > LEVELS.indexOf(filter.minPriority)) return false

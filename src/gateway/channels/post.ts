@@ -13,7 +13,7 @@ import { listMembers } from '../../store/channelMembers.ts'
 import { type ChannelRow, findChannel } from '../../store/channels.ts'
 import { type NewChild, type NewEvent, openFanOut } from '../../store/fanOut.ts'
 import { findSubmission, stateNumber } from '../../store/tasks.ts'
-import type { Agent } from '../agents/agent.ts'
+import { type Agent, destinationOf } from '../agents/agent.ts'
 import { gatewayStatus, ownMetadata } from '../tasks/facts.ts'
 import { homeOf, inlineConfig, keyOf, type OpenedTask, type OpenTools, repeated, requestOf } from '../tasks/open.ts'
 import { type DeliveryWishes, wishesOf } from '../tasks/wishes.ts'
@@ -139,7 +139,7 @@ async function recipientsOf({ params, call, row, wishes }: Posting, tools: PostT
   const members = (await listMembers(tools.db, tenant, row.name, LIMITS.channelMembersMax)).filter(
     ({ member, agent, filter }) =>
       agent &&
-      `agent:${member}` !== caller &&
+      destinationOf(member) !== caller &&
       !tools.without?.has(member) &&
       wants(filter === null ? undefined : (JSON.parse(filter) as PostFilter), posted),
   )

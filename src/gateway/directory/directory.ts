@@ -12,7 +12,7 @@ import { readRecipients } from '../../store/children.ts'
 import { type NewChild, type NewEvent, openFanOut } from '../../store/fanOut.ts'
 import { findSubmission, findTask, stateNumber } from '../../store/tasks.ts'
 import { type Addressing, addressed } from '../agents/address.ts'
-import { type Agent, policyOf } from '../agents/agent.ts'
+import { type Agent, destinationOf, policyOf } from '../agents/agent.ts'
 import { candidatesFor, type Seen } from '../agents/candidates.ts'
 import { type Match, rank } from '../agents/match.ts'
 import { isVisible, placeOf } from '../agents/present.ts'
@@ -73,7 +73,7 @@ export function createDirectoryAgent(): (tenant: string) => Agent {
     const registration: Registration = { name: DIRECTORY, connector, description, skills: SKILLS, version: '1' }
     const agent: Agent = {
       ...{ tenant, name: DIRECTORY, owner: 'operator', connector, policy: policyOf(registration), registration },
-      ...{ modifiedAt: EPOCH, createdAt: EPOCH, provisioned: true, destination: `agent:${DIRECTORY}` },
+      ...{ modifiedAt: EPOCH, createdAt: EPOCH, provisioned: true, destination: destinationOf(DIRECTORY) },
     }
     made.set(tenant, agent)
     return agent

@@ -1,6 +1,8 @@
 /** /v1/deliveries: what is owed, what was given up, and trying it anew. An administrator's. */
+
 import { z } from 'zod'
 import { DELIVERY_STATES } from '../../delivery.ts'
+import { destinationOf } from '../../gateway/agents/agent.ts'
 import type { Caller } from '../../ports.ts'
 import type { Db } from '../../store/db.ts'
 import { type DeliveryQuery, type DeliveryRow, listDeliveries, readDeliveries } from '../../store/inspect.ts'
@@ -49,7 +51,7 @@ const REPLAY_FILTER = z.strictObject({
 type Filter = z.infer<z.ZodObject<typeof FILTER>>
 const queryOf = (by: Caller, { agent, task, kind, code }: Filter): Omit<DeliveryQuery, 'states' | 'limit'> => ({
   tenant: by.tenant,
-  ...(agent !== undefined && { destination: `agent:${agent}` }),
+  ...(agent !== undefined && { destination: destinationOf(agent) }),
   ...(task !== undefined && { taskId: task }),
   ...(kind !== undefined && { kind }),
   ...(code !== undefined && { code }),
