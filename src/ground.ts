@@ -1,16 +1,15 @@
 /** What every part of a running gateway stands on: settings, bounds, clock, secrets, the store. */
 import { setMaxListeners } from 'node:events'
 import { type Config, ConfigError, publicUrl } from './config.ts'
-import type { HappeningSignals, Happenings } from './happenings.ts'
+import type { HappeningSignals } from './happenings.ts'
 import { LIMITS, type Limits } from './limits.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
 import type { EgressOptions } from './platform/egress.ts'
 import { armFailpoints } from './platform/failpoints.ts'
 import { createSeal, type Seal } from './platform/seal.ts'
 import type { LoopTools } from './platform/service.ts'
-import { createSignals } from './platform/signals.ts'
 import { readSecrets, type Secrets } from './secrets.ts'
-import type { Db } from './store/db.ts'
+import { type Db, storeError } from './store/db.ts'
 import { openEmbedded } from './store/drivers/pglite.ts'
 import { openPostgres } from './store/drivers/postgres.ts'
 import { withReaders } from './store/drivers/readers.ts'
@@ -49,9 +48,16 @@ export interface Ground {
   readonly draining: AbortController
 }
 
+const MIGRATE = { name: 'migrate', text: '', write: true }
+
 async function openStore(config: Config, signals: HappeningSignals): Promise<Db> {
   if (!config.databaseUrl) return openEmbedded({ directory: config.dataDir })
-  await onPostgres(config.databaseUrl, (connection) => migrateUp(connection, readMigrations()))
+  try {
+    await onPostgres(config.databaseUrl, (connection) => migrateUp(connection, readMigrations()))
+  } catch (error) {
+    // What has a name of ours says already what is wrong.
+    throw String((error as { code?: unknown }).code).startsWith('WAYPOST_') ? error : storeError(MIGRATE, error)
+  }
   const db = openPostgres({
     url: config.databaseUrl,
     onReplaced: (reason) => signals.emit('store.replaced', { reason }),
@@ -68,15 +74,20 @@ function sealOf(masterKey: string, others: readonly string[] = []): Seal {
   }
 }
 
-export async function layGround(config: Config, overrides: Overrides): Promise<Ground> {
+export const limitsOf = ({ limits }: Overrides): Limits => ({ ...LIMITS, ...limits })
+
+export async function layGround(config: Config, overrides: Overrides, signals: HappeningSignals): Promise<Ground> {
   armFailpoints(config.failpoints)
-  const signals = createSignals<Happenings>()
-  overrides.onSignals?.(signals)
-  const limits: Limits = { ...LIMITS, ...overrides.limits }
+  const limits = limitsOf(overrides)
   const secrets = readSecrets(config)
   const store = await openStore(config, signals)
   const db = config.failpoints ? withFailpoints(store) : store
-  await db.ping()
+  try {
+    await db.ping()
+  } catch (error) {
+    await store.close().catch(() => {})
+    throw error
+  }
   const draining = new AbortController()
   // Each open stream listens to it: thousands are no leak.
   setMaxListeners(0, draining.signal)

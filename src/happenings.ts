@@ -61,6 +61,8 @@ export interface Happenings {
   /** All of it was looked at; `kept`: older than the retention, and still needed. */
   'retention.walked': { purged: number; kept: number; ms: number }
   'store.replaced': { reason: string }
+  /** The gateway cannot start yet: the database is not there, or not able. */
+  'store.awaited': { reason: string; waitedMs: number; nextInMs: number }
   'replica.lost': { replica: string; leases: number }
   'service.failed': { service: string; error: string }
 }

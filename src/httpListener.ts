@@ -101,12 +101,11 @@ const boundsOf = (limits: Limits) => ({
   requireHostHeader: false,
 })
 
-/**
- * The HTTP listener, in the clear or over TLS (1.2 at least); and what reads a changed certificate again, so that one that is
- * renewed needs no restart. Throws a ConfigError for a certificate that is of no use.
- */
-export function createListener(ground: Ground): { server: Server; services: Service[] } {
-  const { config, limits } = ground
+/** The HTTP listener, in the clear or over TLS (1.2 at least). Throws a ConfigError for a certificate that is of no use. */
+export function bareListener({ config, limits }: Pick<Ground, 'config' | 'limits'>): {
+  server: Server
+  certificate?: { readonly known: Certificate; readonly read: () => Certificate }
+} {
   const { tlsCert: cert, tlsKey: key, tlsClientCa: ca } = config
   const files = cert && key ? { cert, key, ca } : undefined
   const read = () => files && certificateIn('WAYPOST_TLS_CERT, WAYPOST_TLS_KEY, WAYPOST_TLS_CLIENT_CA', files)
@@ -126,10 +125,17 @@ export function createListener(ground: Ground): { server: Server; services: Serv
   server.on('clientError', refuseUnparsed)
   server.on('checkExpectation', refuseExpectation)
   askForBodies(server as Server, limits)
-  if (!tls) return { server: server as Server, services: [] }
-  const take = (found: Certificate) => (server as TlsServer).setSecureContext({ ...found, minVersion: 'TLSv1.2' })
-  const look = renewal({ name: 'certificate', known: tls, read: () => read() ?? tls, take }, ground)
-  return { server: server as unknown as Server, services: [look] }
+  if (!tls) return { server: server as Server }
+  return { server: server as unknown as Server, certificate: { known: tls, read: () => read() ?? tls } }
+}
+
+/** That listener, and what reads a changed certificate again, so that one that is renewed needs no restart. */
+export function createListener(ground: Ground): { server: Server; services: Service[] } {
+  const { server, certificate } = bareListener(ground)
+  if (!certificate) return { server, services: [] }
+  const take = (found: Certificate) =>
+    (server as unknown as TlsServer).setSecureContext({ ...found, minVersion: 'TLSv1.2' })
+  return { server, services: [renewal({ name: 'certificate', ...certificate, take }, ground)] }
 }
 
 const digestOf = ({ cert, key, ca }: Certificate): string =>

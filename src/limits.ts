@@ -77,6 +77,9 @@ export const LIMITS = {
   serverStatementMs: 5_000,
   poolConnections: 12,
   reconnectMaxMs: 1_000,
+  /** A gateway that starts without its database tries again with pauses that grow from this one to that. */
+  databaseWaitFirstMs: 250,
+  databaseWaitLongestMs: 5_000,
   /** One shared statement: more rows give nothing (measured flat from 64 to 256). */
   batchRowsMax: 256,
   batchBytesMax: 1 * MiB,

@@ -13,8 +13,8 @@ import {
 import { banner } from './banner.ts'
 import { buildMcp } from './bridges.ts'
 import { type Config, readConfig, SETTINGS } from './config.ts'
-import { type Ground, layGround, type Overrides } from './ground.ts'
-import type { HappeningSignals } from './happenings.ts'
+import { type Ground, layGround, limitsOf, type Overrides } from './ground.ts'
+import type { HappeningSignals, Happenings } from './happenings.ts'
 import { createFace } from './http/app.ts'
 import { createAccess, type Face } from './http/face.ts'
 import { createHealth } from './http/health.ts'
@@ -26,13 +26,16 @@ import { createListener } from './httpListener.ts'
 import { roomFor } from './issuers.ts'
 import { buildGrpc, buildSockets, refuseHeaders, serve } from './listeners.ts'
 import { buildDoors } from './others.ts'
+import { systemClock } from './platform/clock.ts'
 import { failpoint } from './platform/failpoints.ts'
 import { listen } from './platform/listen.ts'
+import { createSignals } from './platform/signals.ts'
 import { type Caller, DEFAULT_TENANT, type Execute } from './ports.ts'
 import { derivedKey } from './secrets.ts'
 import type { Db } from './store/db.ts'
 import { countWaiting } from './store/lanes.ts'
 import { VERSION } from './version.ts'
+import { untilThere } from './waitingRoom.ts'
 import { createPlaces, type StreamPlaces } from './wire/bindings/places.ts'
 import { createA2aServer } from './wire/bindings/server.ts'
 
@@ -53,19 +56,24 @@ export interface Gateway {
 
 const PROVISIONER: Caller = { tenant: DEFAULT_TENANT, id: 'operator', kind: 'local', permits: new Set(['operator']) }
 
-/** Builds and starts a gateway. Rejects with an error that has a `code` and a `hint` when it cannot run. */
+/** Builds and starts a gateway; waits for its database. Rejects with an error that has a `code` and a `hint` when it cannot run. */
 export async function startGateway(config: Config, overrides: Overrides = {}): Promise<Gateway> {
-  const ground = await layGround(config, overrides)
-  try {
-    return await start(ground)
-  } catch (error) {
-    // Nobody else could open the embedded database as long as this process lives.
-    if (!ground.draining.signal.aborted) await ground.db.close().catch(() => {})
-    throw error
-  }
+  const signals = createSignals<Happenings>()
+  overrides.onSignals?.(signals)
+  const waiting = { config, limits: limitsOf(overrides), clock: systemClock, signals }
+  return untilThere(waiting, async (vacate) => {
+    const ground = await layGround(config, overrides, signals)
+    try {
+      return await start(ground, vacate)
+    } catch (error) {
+      // Nobody else could open the embedded database as long as this process lives.
+      if (!ground.draining.signal.aborted) await ground.db.close().catch(() => {})
+      throw error
+    }
+  })
 }
 
-async function start(ground: Ground): Promise<Gateway> {
+async function start(ground: Ground, vacate: () => Promise<void>): Promise<Gateway> {
   const { config } = ground
   const outward = await buildOutward(ground)
   const parties = buildParties(ground, outward)
@@ -73,6 +81,7 @@ async function start(ground: Ground): Promise<Gateway> {
   const { agents, problems } = await parties.agents.provision(config.cardsDir, PROVISIONER)
 
   const { server, services } = createListener(ground)
+  await vacate()
   const port = await listen(server, config.host, config.port, 'PORT=4290')
   ground.bind(port)
   const metrics = createMetrics({ signals: ground.signals, db: ground.db, version: VERSION, node: process.version })
@@ -98,11 +107,11 @@ async function start(ground: Ground): Promise<Gateway> {
   try {
     if (config.grpcPort > 0) services.push(...(await buildGrpc(ground, parties, { execute, places })))
     for (const service of services) await service.start()
+    await queue.hints.listen(queue.look, queue.mailbox.woken)
   } catch (error) {
     await stop()
     throw error
   }
-  await queue.hints.listen(queue.look, queue.mailbox.woken)
   failpoint('ready')
 
   let stopped: Promise<void> | undefined
@@ -245,7 +254,8 @@ export async function runGateway(flags: Readonly<Record<string, string | undefin
     stopOnSignal(gateway, log)
     for (const problem of gateway.cardProblems) log.say('warn', 'agent card refused', { problem })
     const readyMs = performance.now() - began
-    const waiting = await countWaiting(gateway.db)
+    // It runs: that it could not count is no reason to end it.
+    const waiting = await countWaiting(gateway.db).catch(() => 0)
     const { url, agents, adminKeyFile } = gateway
     if (onTerminal)
       process.stderr.write(

@@ -39,6 +39,7 @@ export interface Call {
 export interface Gone {
   readonly aborted: boolean
   addEventListener(type: 'abort', listener: () => void, options?: { once: true }): void
+  removeEventListener(type: 'abort', listener: () => void): void
 }
 
 export interface TraceContext {

@@ -159,6 +159,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'reseal.ts': [''],
   'guards.ts': [''],
   'httpListener.ts': [''],
+  'waitingRoom.ts': [''],
   'banner.ts': ['config.ts'],
   'version.ts': [],
 }

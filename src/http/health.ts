@@ -15,7 +15,7 @@ export interface Health {
 }
 
 export interface HealthTools {
-  readonly db: Db
+  readonly db: Pick<Db, 'kind' | 'ping'>
   readonly clock: Clock
   readonly version: string
   readonly draining: () => boolean

@@ -59,6 +59,7 @@ const LINES: { readonly [H in Happening]: Line<H> } = {
     fields: ['purged', 'kept', 'ms'],
   },
   'store.replaced': { level: 'error', fields: ['reason'] },
+  'store.awaited': { level: 'warn', fields: ['reason', 'waitedMs', 'nextInMs'] },
   'replica.lost': { level: 'warn', fields: ['replica', 'leases'] },
   'service.failed': { level: 'error', fields: ['service', 'error'] },
 }

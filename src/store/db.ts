@@ -70,6 +70,42 @@ export const isUnstorable = (error: unknown): boolean =>
 /** 57Pxx, 08xxx, 25006, 53xxx: the server is going, gone, full or read-only. */
 const SERVER_GONE = /^(08|57P|25006)/
 
+/** Nobody there, nobody who answers, or one who cannot now: full, starting, going, read-only, locked. */
+const AWAY_STATES = /^(08|53|57|25006|40|55P03)/
+const AWAY_CODES =
+  /^(ECONN\w+|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND|CONNECT_TIMEOUT|CONNECTION_(CLOSED|ENDED|DESTROYED))$/
+
+/** What a driver threw, under what is around it. */
+function rootOf(error: unknown): { readonly code?: unknown } {
+  const inner = (error as { cause?: unknown } | undefined)?.cause
+  return inner instanceof Error ? rootOf(inner) : ((error ?? {}) as { code?: unknown })
+}
+
+/** The database cannot be used now, and waiting may help. */
+export function isAway(error: unknown): boolean {
+  // Others may be away as well.
+  if (!(error instanceof StoreError)) return false
+  const { code } = rootOf(error)
+  // A deadline of ours was missed.
+  if (typeof code !== 'string') return true
+  return AWAY_CODES.test(code) || (code.length === 5 && AWAY_STATES.test(code))
+}
+
+/** It is there and will not have us: a wrong user, password or database name, or a role that may not do what is needed. */
+export const isRefusedThere = (error: unknown): boolean => {
+  const { code } = rootOf(error)
+  return error instanceof StoreError && typeof code === 'string' && /^(28...|3D000|42501)$/.test(code)
+}
+
+/** The database will not have this gateway. The driver's text names the user or the database, never a password. */
+export class DatabaseRefusedError extends Error {
+  readonly code = 'WAYPOST_ERR_DATABASE_REFUSED'
+  readonly hint = 'correct DATABASE_URL, or what its user may do, and start again'
+  constructor(cause: unknown) {
+    super(`the database refuses: ${(rootOf(cause) as Error).message}`, { cause })
+  }
+}
+
 /** Sorts what a driver threw. A server's own error means that the statement was rolled back; a lost connection does not. */
 export function storeError(statement: Statement, cause: unknown): StoreError {
   const root = (cause as { cause?: unknown })?.cause ?? cause

@@ -88,6 +88,17 @@ export async function findPushConfig(
   return row
 }
 
+const WHY_DISABLED: Statement = {
+  name: 'pushConfigs.whyDisabled',
+  write: false,
+  text: `select disabled_reason as reason from push_configs where tenant = $1 and task_id = $2::uuid and id = $3 and disabled_at is not null`,
+}
+/** Why nothing is owed to it any more; undefined: it is not disabled, or not there. */
+export async function whyDisabled(db: Db, { tenant, taskId, id }: PushConfigKey): Promise<string | undefined> {
+  const [row] = await db.query<{ reason: string | null }>(WHY_DISABLED, [tenant, taskId, id])
+  return row && (row.reason ?? 'its receiver has gone')
+}
+
 const STANDING: Statement = {
   name: 'pushConfigs.standing',
   write: false,
@@ -130,12 +141,19 @@ export const deletePushConfig = async (
   await db.query(DELETE, [tenant, taskId, id, ...auditValues(note)])
 }
 
+// What is owed to it already are dead letters, not void: it was due before the receiver had gone, and can be replayed (P12).
 const DISABLE: Statement = {
   name: 'pushConfigs.disable',
   write: true,
-  text: `update push_configs set disabled_at = now(), disabled_reason = $4 where tenant = $1 and task_id = $2::uuid and id = $3 and disabled_at is null`,
+  text: `
+with off as (
+  update push_configs set disabled_at = now(), disabled_reason = $4 where tenant = $1 and task_id = $2::uuid and id = $3 and disabled_at is null
+  returning id
+)
+update deliveries set state = 3, settled_at = now(), code = 'GONE', reason = $4
+where tenant = $1 and task_id = $2::uuid and id <> task_id and config_id = $3 and state = 0 and exists (select 1 from off)`,
 }
-/** The receiver said that it is gone (410): nothing new is owed to it. */
+/** The receiver said that it is gone (410): nothing new is owed to it, and what waits for it is a dead letter. */
 export const disablePushConfig = async (
   db: Db,
   tenant: string,

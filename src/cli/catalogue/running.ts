@@ -74,6 +74,12 @@ export const RUNNING = {
     'upgrade the server; PostgreSQL 15 or newer is supported',
     'waypost doctor',
   ),
+  WAYPOST_ERR_DATABASE_REFUSED: page(
+    'the database is there, and will not have the gateway: a wrong user, password or database name, or a role that may not create tables',
+    'the gateway does not start; for a database that is only away it would wait',
+    'correct DATABASE_URL, or what its user may do',
+    'waypost doctor',
+  ),
   WAYPOST_ERR_SCHEMA_NEWER: page(
     'the database was migrated by a newer version of this program',
     'this version does not start: it would write what the newer one does not expect',

@@ -5,7 +5,7 @@ import { decide, type Outcome, type Verdict } from '../../delivery.ts'
 import { chance } from '../../platform/ids.ts'
 import type { SendWebhook, WebhookPost } from '../../ports.ts'
 import type { Leased, WebhookLoad } from '../../store/deliveries.ts'
-import { disablePushConfig } from '../../store/pushConfigs.ts'
+import { disablePushConfig, whyDisabled } from '../../store/pushConfigs.ts'
 import { backoffMs } from '../deliveries/backoff.ts'
 import { openPushSecrets } from '../deliveries/pushConfigs.ts'
 import { readTask } from '../tasks/view.ts'
@@ -52,7 +52,7 @@ function postOf(leased: Leased, load: WebhookLoad, tools: AttemptTools): Webhook
 
 const placeOf = ({ tenant, taskId, configId }: Leased) => ({ tenant, taskId, configId: configId ?? '' })
 
-/** `send`: undefined when the config is gone. */
+/** `send`: undefined when the config is gone, or disabled. */
 export async function runWebhookAttempt(
   leased: Leased,
   send: SendWebhook | undefined,
@@ -60,7 +60,7 @@ export async function runWebhookAttempt(
   signal: AbortSignal,
 ): Promise<WebhookAttempt> {
   const attempt: WebhookAttempt = { leased, startedAt: tools.clock.elapsed() }
-  if (!send) return commit({ ...attempt, outcome: { kind: 'superseded' } }, tools)
+  if (!send) return commit({ ...attempt, outcome: await withoutConfig(leased, tools) }, tools)
   const verdict = await send(signal)
   // A failure keeps its place until the lane has learnt from it.
   if (verdict.kind === 'accepted') tools.leave()
@@ -76,6 +76,13 @@ export async function runWebhookAttempt(
   // After the dead letter is written: between the two the process may die, and what is owed to a disabled config is withdrawn.
   if (verdict.kind === 'refused' && verdict.code === 'GONE') await disable(leased, verdict.reason, tools)
   return committed
+}
+
+/** Deleted: its owner wants it no more. Disabled after this was owed: a dead letter, as all that waited then (P12). */
+async function withoutConfig(leased: Leased, { db }: AttemptTools): Promise<Outcome | { kind: 'superseded' }> {
+  const { tenant, taskId, configId: id } = placeOf(leased)
+  const reason = await whyDisabled(db, { tenant, taskId, id })
+  return reason === undefined ? { kind: 'superseded' } : { kind: 'dead', code: 'GONE', reason }
 }
 
 async function disable(leased: Leased, reason: string, { db }: AttemptTools): Promise<void> {
@@ -132,7 +139,7 @@ async function commit(attempt: WebhookAttempt, tools: AttemptTools): Promise<Web
         ? await tools.settle(attempt, {
             state: 'dead',
             waitMs: 0,
-            counts: true,
+            counts: attempt.verdict !== undefined,
             code: outcome.code,
             reason: outcome.reason,
             outcome: 'dead',

@@ -31,10 +31,11 @@ export function waitFor(
       over = true
       forget()
       stop()
+      // Who waits again and again for one client must not leave a listener each time.
+      gone.removeEventListener('abort', finish)
       resolve(entries)
     }
     if (gone.aborted || draining.aborted) return finish()
-    // It is the request's own and goes with it.
     gone.addEventListener('abort', finish, { once: true })
     forget = waitsOf(clock, draining).add(clock.elapsed() + ms, finish)
     stop = hub.follow(

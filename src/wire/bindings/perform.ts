@@ -1,8 +1,9 @@
 /** From decoded parameters to a reply, the same for JSON-RPC and HTTP+JSON. */
+import type { ServerResponse } from 'node:http'
 import { A2AError } from '../../a2a/errors.ts'
 import type { OperationName, Params } from '../../a2a/operations.ts'
 import type { TaskPushNotificationConfig } from '../../a2a/push.ts'
-import type { Call, Caller, EventStream, Execute, PresentCard, Reply } from '../../ports.ts'
+import type { Call, Caller, EventStream, Execute, Gone, PresentCard, Reply } from '../../ports.ts'
 import type { Exchange } from './exchange.ts'
 import type { ServiceParameters } from './parameters.ts'
 import type { StreamPlaces } from './places.ts'
@@ -46,17 +47,33 @@ export function callOf(exchange: Exchange, caller: Caller, parameters: ServicePa
       return controller.signal
     },
   }
-  call.gone = {
-    get aborted() {
-      return response.destroyed
-    },
-    addEventListener: (_, run) => void response.once('close', () => response.writableFinished || run()),
-  }
+  call.gone = goneOf(response)
   // Rarely there, so they are added rather than spread: spreading beside an accessor costs 2 µs per request.
   if (trace) call.trace = trace
   if (idempotencyKey !== undefined) call.idempotencyKey = idempotencyKey
   if (lastEventId !== undefined) call.lastEventId = lastEventId
   return call
+}
+
+/** However often somebody waits for this client, one listener is enough. */
+function goneOf(response: ServerResponse): Gone {
+  let waiting: Set<() => void> | undefined
+  return {
+    get aborted() {
+      return response.destroyed
+    },
+    addEventListener(_, run) {
+      if (!waiting) {
+        const all = new Set<() => void>()
+        waiting = all
+        response.once('close', () => {
+          if (!response.writableFinished) for (const each of all) each()
+        })
+      }
+      waiting.add(run)
+    },
+    removeEventListener: (_, run) => void waiting?.delete(run),
+  }
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] }

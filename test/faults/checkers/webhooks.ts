@@ -4,6 +4,7 @@ import type { Delivered } from '../../support/receiver.ts'
 import { type Checker, found, type WebhookRow } from './checker.ts'
 
 const DONE = 2
+const DEAD = 3
 const VOID = 4
 
 const text = (value: unknown): string => (Array.isArray(value) ? String(value[0]) : String(value ?? ''))
@@ -38,9 +39,11 @@ export const webhooksAllInOrder: Checker = ({ books, webhooks, evidence }) => {
       violations.push(`${key}: owed from ${seqs[0]}, the config was there from the start`)
     for (const { seq, state } of rows)
       if (stands && state !== DONE) violations.push(`${key}: webhook ${seq} is in state ${state}`)
+    // Of a receiver that said that it is gone what was owed is dead, and can be replayed; what nobody wants any more is void.
+    const ends = rows.some(({ there }) => there) ? [DONE, DEAD] : [DONE, DEAD, VOID]
     if (!stands)
       for (const { seq, state } of rows)
-        if (state !== DONE && state !== VOID && state < 3)
+        if (!ends.includes(state))
           violations.push(`${key}: webhook ${seq} of a config that is gone is in state ${state}`)
   }
   for (const key of inline) {

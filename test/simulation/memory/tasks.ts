@@ -182,10 +182,18 @@ export const TASKS: Statements = {
         Object.assign(one, { state: 4, settledAt: tables.now, code: 'CONFIG_DELETED' })
     return []
   },
-  'pushConfigs.disable': (tables, [tenant, taskId, id]) => {
+  'pushConfigs.disable': (tables, [tenant, taskId, id, reason]) => {
     const found = tables.configs.get(at(tenant as string, taskId as string, id as string))
-    if (found) found.disabledAt ??= tables.now
+    if (!found || found.disabledAt !== null) return []
+    found.disabledAt = tables.now
+    for (const one of tables.deliveries.values())
+      if (one.taskId === taskId && one.configId === id && one.state === 0)
+        Object.assign(one, { state: 3, settledAt: tables.now, code: 'GONE', reason })
     return []
+  },
+  'pushConfigs.whyDisabled': ({ configs }, [tenant, taskId, id]) => {
+    const found = configs.get(at(tenant as string, taskId as string, id as string))
+    return found && found.disabledAt !== null ? [{ reason: null }] : []
   },
 }
 

@@ -101,7 +101,8 @@ describe('an agent that falls silent', () => {
       if (call.method === 'GetTask') return answer(call, response, { result: aTask('COMPLETED').task })
       begin(response).write(frame(call, aTask('WORKING')))
     }
-    const { verdict, said } = await send({ agentIdleMs: 50 })
+    // Long enough for a first word on a machine that is busy.
+    const { verdict, said } = await send({ agentIdleMs: 400 })
     expect(verdict).toEqual({ kind: 'accepted' })
     expect(said).toEqual(['task WORKING', 'task COMPLETED'])
     expect(calls.entries.map(({ method }) => method)).toEqual([
@@ -118,12 +119,12 @@ describe('an agent that falls silent', () => {
       let beats = 0
       const beating = setInterval(() => {
         response.write(': still here\n\n')
-        if (++beats < 8) return
+        if (++beats < 16) return
         clearInterval(beating)
         response.end(frame(call, status('COMPLETED')))
-      }, 25)
+      }, 50)
     }
-    expect((await send({ agentIdleMs: 100 })).said).toEqual(['task WORKING', 'COMPLETED'])
+    expect((await send({ agentIdleMs: 600 })).said).toEqual(['task WORKING', 'COMPLETED'])
     expect(calls.entries).toHaveLength(1)
   })
 })
