@@ -181,11 +181,22 @@ const guardedConnect =
   (target, callback) =>
     connect(target, (...[error, socket]) => {
       if (error) return callback(error, null)
-      const refusal = addressRefusal((socket as Socket).remoteAddress ?? '', port, allow)
-      if (!refusal) return callback(null, socket as Socket)
+      const fault = peerFault(socket as Socket, port, allow)
+      if (!fault) return callback(null, socket as Socket)
       ;(socket as Socket).destroy()
-      callback(new Refused(refusal), null)
+      callback(fault, null)
     })
+
+/** Who hung up as soon as we were connected has no address any more: a broken connection, and no refusal of ours. */
+export function peerFault(
+  { remoteAddress }: Pick<Socket, 'remoteAddress'>,
+  port: number,
+  allow: UrlRules['allow'],
+): Error | undefined {
+  if (remoteAddress === undefined) return Object.assign(new Error(), { code: 'ECONNRESET' })
+  const refusal = addressRefusal(remoteAddress, port, allow)
+  return refusal === undefined ? undefined : new Refused(refusal)
+}
 
 /** undefined: this place is reached without the proxy. */
 function throughTunnels(connect: Connect, url: URL, { rules, tunnels }: Door): Connect | undefined {
@@ -233,8 +244,8 @@ async function guardedSocket(url: URL, door: Door): Promise<Socket> {
     const late = setTimeout(() => fail(Object.assign(new Error(), { code: 'ETIMEDOUT' })), connectMs)
     socket.once('error', fail)
     socket.once('connect', () => {
-      const refusal = tunnel ? undefined : addressRefusal(socket.remoteAddress ?? '', port, rules.allow)
-      if (refusal) fail(new Refused(refusal))
+      const fault = tunnel ? undefined : peerFault(socket, port, rules.allow)
+      if (fault) fail(fault)
     })
     socket.once(secure ? 'secureConnect' : 'connect', () => {
       if (socket.destroyed) return

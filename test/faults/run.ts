@@ -1,5 +1,5 @@
 /** One fault run: processes, clients, a nemesis, and afterwards the checkers. Everything random comes from the seed. */
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { hookSecret } from './asking.ts'
 import { checkAll } from './checkers/all.ts'
@@ -86,7 +86,11 @@ export async function faultRun(profile: Profile, seed: number, tell: Tell, optio
       ),
     }
     const findings = checkAll(data, { recoveryP95MaxMs: RECOVERY_P95_MS, secrets: scene.secrets })
-    if (out) await keep(out, data)
+    if (out) {
+      await keep(out, data)
+      for (const { index, process } of scene.replicas)
+        writeFileSync(join(out, `replica-${index}.log`), process.output())
+    }
     return reportOf({
       profile,
       seed,

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer as createTcpServer, type Server as TcpSe
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { addressRefusal, nameRefusal, parseAllow, urlRefusal } from '../../src/platform/addresses.ts'
-import { createEgress, type Egress, type EgressOptions } from '../../src/platform/egress.ts'
+import { createEgress, type Egress, type EgressOptions, peerFault } from '../../src/platform/egress.ts'
 import { TEST_CERTIFICATE, TEST_KEY } from '../support/certificate.ts'
 
 const bounds = { headersMs: 5_000, bytesMax: 1_000_000 }
@@ -445,4 +445,13 @@ describe('a call', () => {
     expect(await egressWith().request({ ...bounds, url })).toMatchObject({ kind: 'reset', sent: true })
     await new Promise((resolve) => tcp.close(resolve))
   })
+})
+
+test('who hangs up as soon as it is connected to is not reachable now; who has a forbidden address is refused', () => {
+  expect(peerFault({ remoteAddress: undefined }, 80, [])).toMatchObject({ code: 'ECONNRESET' })
+  expect(peerFault({ remoteAddress: '10.1.2.3' }, 80, [])).toMatchObject({
+    name: 'Refused',
+    message: 'private address',
+  })
+  expect(peerFault({ remoteAddress: '10.1.2.3' }, 80, parseAllow(['10.0.0.0/8']))).toBeUndefined()
 })

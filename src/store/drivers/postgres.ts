@@ -27,6 +27,8 @@ const PING: Statement = {
   write: false,
 }
 
+const LISTEN: Statement = { name: 'listen', text: '', write: false }
+
 type Pool = { sql: postgres.Sql; orm: Orm }
 
 function openPool({
@@ -115,7 +117,11 @@ export function openPostgres(options: PostgresOptions): Db {
         onnotice: () => {},
         backoff: () => 0.5 + Math.min(LIMITS.reconnectMaxMs / 1000, 0.5),
       })
-      await listener.listen(CHANNEL, onHint, onReset)
+      try {
+        await listener.listen(CHANNEL, onHint, onReset)
+      } catch (error) {
+        throw storeError(LISTEN, error)
+      }
     },
     hint(payload) {
       void pool.sql.unsafe('select pg_notify($1, $2)', [CHANNEL, payload], { prepare: true }).catch(() => {})

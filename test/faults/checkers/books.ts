@@ -34,7 +34,7 @@ export async function readBooks(databaseUrl: string, secrets: readonly string[])
     }
   })
   const webhooks =
-    (await sql`select d.id::text, d.task_id::text, d.config_id, d.seq, d.state, p.disabled_at is not null as disabled, p.id is not null as there
+    (await sql`select d.id::text, d.task_id::text, d.config_id, d.seq, d.state, d.attempt, d.code, d.reason, p.disabled_at is not null as disabled, p.id is not null as there
     from deliveries d left join push_configs p on p.tenant = d.tenant and p.task_id = d.task_id and p.id = d.config_id
     where d.kind = 'webhook' order by d.task_id, d.config_id, d.seq`) as unknown as WebhookRow[]
   const deliveries =

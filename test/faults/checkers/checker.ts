@@ -30,6 +30,9 @@ export interface WebhookRow {
   readonly config_id: string
   readonly seq: number
   readonly state: number
+  readonly attempt: number
+  readonly code: string | null
+  readonly reason: string | null
   readonly disabled: boolean | null
   readonly there: boolean
 }

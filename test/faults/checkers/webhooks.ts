@@ -37,8 +37,9 @@ export const webhooksAllInOrder: Checker = ({ books, webhooks, evidence }) => {
     if (stands && seqs.at(-1) !== last) violations.push(`${key}: owed up to ${seqs.at(-1)}, the log has ${last}`)
     if (stands && inline.has(key) && seqs[0] !== 2)
       violations.push(`${key}: owed from ${seqs[0]}, the config was there from the start`)
-    for (const { seq, state } of rows)
-      if (stands && state !== DONE) violations.push(`${key}: webhook ${seq} is in state ${state}`)
+    for (const { seq, state, attempt, code, reason } of rows)
+      if (stands && state !== DONE)
+        violations.push(`${key}: webhook ${seq} is in state ${state}, attempt ${attempt}, ${code}: ${reason}`)
     // Of a receiver that said that it is gone what was owed is dead, and can be replayed; what nobody wants any more is void.
     const ends = rows.some(({ there }) => there) ? [DONE, DEAD] : [DONE, DEAD, VOID]
     if (!stands)
