@@ -74,7 +74,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
 }
 
 async function start(ground: Ground, vacate: () => Promise<void>): Promise<Gateway> {
-  const { config } = ground
+  const { config, secrets } = ground
   const outward = await buildOutward(ground)
   const parties = buildParties(ground, outward)
   const queue = await buildQueue(ground, outward, parties)
@@ -128,14 +128,13 @@ async function start(ground: Ground, vacate: () => Promise<void>): Promise<Gatew
     await outward.egress.close()
     await ground.db.close()
   }
-  const { adminKey, adminKeyFile } = ground.secrets
   return {
     url: ground.url(),
     port,
     db: ground.db,
     signals: ground.signals,
-    adminKey,
-    ...(adminKeyFile && { adminKeyFile }),
+    adminKey: secrets.adminKey,
+    ...(secrets.adminKeyFile && { adminKeyFile: secrets.adminKeyFile }),
     agents: agents.map(({ name }) => name),
     cardProblems: problems.map(({ file, problem }) => `${file}: ${problem}`),
     stop: () => {
