@@ -82,10 +82,15 @@ const NOUNS: Readonly<Record<string, string>> = {
   auth: 'sign in at an agent: login, logout',
   'push-config': 'who is told of a task by webhook',
   agent: 'agents of the gateway: add, list, show, probe, pause, …',
-  key: 'keys of the gateway',
+  contact: 'whom a mailbox takes messages from: list, accept, refuse, remove',
+  channel: 'addresses that stand for many agents: create, join, post, …',
+  room: 'rooms to talk in: create, join, post, read, tail, …',
+  key: 'keys of the gateway: create, list, revoke, rotate-master, …',
+  data: 'everything of a caller or a tenant: export, erase',
+  audit: 'who did what: list, verify',
   dlq: 'dead letters: list, show, replay',
   webhook: 'webhooks: listen, attempts, replay',
-  migrate: 'the database schema',
+  migrate: 'the database schema: status, up',
 }
 
 function addOptions(command: Command, rows: readonly OptionRow[], parts: PartFlag[]): void {

@@ -150,6 +150,16 @@ describe.concurrent('help', () => {
     },
   )
 
+  test('every noun says what it is, and every command what it does', patient, async () => {
+    const { stdout } = await runCli(['--help'])
+    const lines = stdout
+      .split('\n')
+      .flatMap((line) => /^ {2}([a-z-]+)(?: [[<].*?)? {2,}(\S.*)$/.exec(line)?.slice(1) ?? [])
+    const said = Array.from({ length: lines.length / 2 }, (_, n) => lines.slice(2 * n, 2 * n + 2))
+    expect(said.length).toBeGreaterThan(30)
+    expect(said.filter(([word, about]) => about === word)).toEqual([])
+  })
+
   test('a noun without a verb is a usage error that shows its verbs', async () => {
     const { code, stdout, stderr } = await runCli(['task'])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
