@@ -20,6 +20,8 @@ export interface Caller {
   readonly agents?: ReadonlySet<string>
   /** Of these, those it may send to; undefined: all. */
   readonly sendTo?: ReadonlySet<string>
+  /** By agent, the skills that it may ask of it. */
+  readonly skills?: ReadonlyMap<string, ReadonlySet<string>>
   /** Mailboxes that it may collect from without being the agent itself. */
   readonly mailboxes?: ReadonlySet<string>
   /** How many messages its key may send, in place of what callers in general may; without a rate: any number. */

@@ -53,17 +53,25 @@ export interface Ways {
   readonly requirements: readonly SecurityRequirement[]
 }
 
+interface WaysTo {
+  readonly tenant: string
+  readonly name: string
+  /** Each of which takes a scope of its own; undefined: one scope is for all that it does. */
+  readonly skills?: readonly string[] | undefined
+}
+
 /** What the card of an agent says of the issuers whose callers may reach it, and what to ask them for. */
 export const waysBy =
   (issuers: readonly Issuer[]) =>
-  ({ tenant, name }: { readonly tenant: string; readonly name: string }): Ways => {
+  ({ tenant, name, skills }: WaysTo): Ways => {
     const schemes: Record<string, SecurityScheme> = {}
     const requirements: SecurityRequirement[] = []
+    const sends = skills?.map((id) => `agent:${name}:skill:${id}`) ?? [`agent:${name}:send`]
     for (const issuer of issuers) {
       if ((tenantOf(issuer) ?? tenant) !== tenant) continue
       const scheme = `oidc-${issuer.name}`
       schemes[scheme] = schemeOf(issuer)
-      requirements.push({ schemes: { [scheme]: { list: scopesToAsk(issuer, [`agent:${name}:send`, 'task:read']) } } })
+      requirements.push({ schemes: { [scheme]: { list: scopesToAsk(issuer, [...sends, 'task:read']) } } })
     }
     return { schemes, requirements }
   }

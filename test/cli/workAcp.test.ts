@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { stateOf, textOf } from '../e2e/mailboxWorld.ts'
+import { makeKey } from '../e2e/surfaces.ts'
 import { aWorld, type World } from '../support/world.ts'
 import { emptyDirectory, linesOf, startCli } from './run.ts'
 
@@ -91,6 +92,12 @@ test('a session for each conversation, a turn for each message; tool calls are p
   await stderr.next((line) => line.includes('looking around'))
   expect(textOf(await client.send('again', { message: { contextId: first.contextId } }))).toBe('s1 turn 2')
   expect(textOf(await client.send('other'))).toBe('s2 turn 1')
+  // Two callers that both write `chat` are not in one conversation.
+  const { key } = await makeKey(world, { caller: 'stranger' })
+  const chat = { message: { contextId: 'chat' } }
+  expect(textOf(await client.send('hello', chat))).toBe('s3 turn 1')
+  expect(textOf(await world.client('coder1', key).send('hello', chat))).toBe('s4 turn 1')
+  expect(textOf(await client.send('again', chat))).toBe('s3 turn 2')
 })
 
 test('how a turn ends is how the task ends', async () => {

@@ -7,7 +7,8 @@ import { describe, expect, test } from 'vitest'
 import { uuidv7 } from '../../src/platform/ids.ts'
 import { damage, damaged, type Mutation, message, mutated, mutation, splitAt, splits } from './mutants.ts'
 import { DOORS, shapeOf, statusesOf, taskIn } from './play.ts'
-import { type Fields, SURFACES, type Surface, toGrpc } from './speech.ts'
+import { type Fields, isSpokenIn, type Operation, SURFACES, type Surface, toGrpc, toRest } from './speech.ts'
+import { count } from './tally.ts'
 import type { Heard, HostileWorld } from './world.ts'
 
 export interface FuzzOptions {
@@ -21,7 +22,8 @@ const isServed = ({ status, code }: Heard): boolean => (status === 200 || status
 /** Codes of gRPC that say that the server is at fault. */
 const FAULTS = /^(UNKNOWN|INTERNAL|UNAVAILABLE|DATA_LOSS|DEADLINE_EXCEEDED)$/
 
-function expectDefinite(heard: Heard, title: string): void {
+function expectDefinite(kind: string, heard: Heard, title: string): void {
+  count(kind, isServed(heard) ? 'served' : String(heard.reason))
   expect(heard.status, title).toBeLessThan(500)
   if (typeof heard.code === 'string') expect(heard.code, title).not.toMatch(FAULTS)
   if (heard.code === -32603) expect.fail(title)
@@ -47,11 +49,12 @@ const meant = ({ parts, metadata, extensions }: Fields): Fields => ({
   ...(extensions !== undefined && { extensions }),
 })
 
-/** Whether protobuf has a way to say it. */
-function sayable(surface: Surface, params: Fields): boolean {
-  if (!surface.startsWith('gRPC')) return true
+/** Whether the binding has a way to say it. */
+function sayable(surface: Surface, params: Fields, operation: Operation = 'SendMessage'): boolean {
   try {
-    toGrpc(surface, 'SendMessage', params)
+    if (surface.startsWith('gRPC')) toGrpc(surface, operation, params)
+    // A path cannot hold half of a pair.
+    else if (surface.startsWith('HTTP')) toRest(surface, operation, params)
     return true
   } catch {
     return false
@@ -69,7 +72,7 @@ export function fuzzSuite(given: () => HostileWorld, { runs, seed }: FuzzOptions
       fc.asyncProperty(message, async (said) => {
         for (const surface of SURFACES) {
           const heard = await given().say(surface, 'SendMessage', sent(said))
-          expectDefinite(heard, `${surface} ${JSON.stringify(said)} ${heard.text}`)
+          expectDefinite('right messages', heard, `${surface} ${JSON.stringify(said)} ${heard.text}`)
           expect([surface, heard.code, heard.reason], heard.text).toEqual([surface, undefined, undefined])
           expect(await kept(given(), heard), surface).toMatchObject(JSON.parse(JSON.stringify(meant(said))))
         }
@@ -88,13 +91,48 @@ export function fuzzSuite(given: () => HostileWorld, { runs, seed }: FuzzOptions
           const before = await given().stored()
           const heard = await given().say(surface, 'SendMessage', withOwnId(params, surface))
           const title = `${surface} ${JSON.stringify(params).slice(0, 2_000)} ${heard.text.slice(0, 500)}`
-          expectDefinite(heard, title)
+          expectDefinite('messages with a mistake', heard, title)
           if (!isServed(heard)) expect(await given().stored(), title).toEqual(before)
           told[surface] = heard.reason ?? 'served'
         }
         expect(told['HTTP+JSON 1.0'], JSON.stringify(params)).toBe(told['JSON-RPC 1.0'])
         expect(told['HTTP+JSON 0.3'], JSON.stringify(params)).toBe(told['JSON-RPC 0.3'])
       }),
+      settings,
+    ),
+  )
+
+  const others: Readonly<Partial<Record<Operation, (world: HostileWorld) => Fields>>> = {
+    GetTask: ({ fixtures }) => ({ id: fixtures.ended, historyLength: 2 }),
+    ListTasks: ({ fixtures }) => ({ contextId: fixtures.context, pageSize: 3, includeArtifacts: true }),
+    CancelTask: ({ fixtures }) => ({ id: fixtures.ended, metadata: { a: 1 } }),
+    SubscribeToTask: ({ fixtures }) => ({ id: fixtures.ended }),
+    CreateTaskPushNotificationConfig: ({ fixtures }) => ({
+      taskId: fixtures.foreign,
+      url: 'https://h.example/',
+      token: 't',
+    }),
+    GetTaskPushNotificationConfig: ({ fixtures }) => ({ taskId: fixtures.ended, id: 'c' }),
+    ListTaskPushNotificationConfigs: ({ fixtures }) => ({ taskId: fixtures.ended, pageSize: 2 }),
+    DeleteTaskPushNotificationConfig: ({ fixtures }) => ({ taskId: fixtures.ended, id: 'c' }),
+  }
+  test('everything else that may be asked, with mistakes', { timeout: ms }, () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...(Object.keys(others) as Operation[])),
+        fc.array(mutation, { minLength: 1, maxLength: 2 }),
+        async (operation, mistakes) => {
+          const right = others[operation]?.(given()) ?? {}
+          const params = mistakes.reduce<unknown>(mutated, right) as Fields
+          for (const surface of SURFACES) {
+            if (!isSpokenIn(operation, surface) || !sayable(surface, params, operation)) continue
+            const before = await given().stored()
+            const heard = await given().say(surface, operation, params, { agent: 'echo' })
+            expectDefinite('other operations', heard, `${surface} ${operation} ${JSON.stringify(params)} ${heard.text}`)
+            expect(await given().stored(), `${surface} ${operation} ${JSON.stringify(params)}`).toEqual(before)
+          }
+        },
+      ),
       settings,
     ),
   )
@@ -112,7 +150,9 @@ export function fuzzSuite(given: () => HostileWorld, { runs, seed }: FuzzOptions
           const bad = harms.reduce(damaged, Buffer.concat(Array<Buffer>(times).fill(good)))
           const { text, ms } = await given().raw(bad, { end: true, pieces: splitAt(bad, places) })
           const title = `${door} ${JSON.stringify(bad.toString('latin1')).slice(0, 1_500)} ${text.slice(0, 500)}`
-          for (const status of statusesOf(text)) expect(status, title).toBeLessThan(500)
+          const statuses = statusesOf(text)
+          for (const status of statuses.length > 0 ? statuses : ['none']) count('damaged HTTP', String(status))
+          for (const status of statuses) expect(status, title).toBeLessThan(500)
           expect(ms, title).toBeLessThan(HANGS_MS)
           expect(text.includes(given().fixtures.keys.owner as string), title).toBe(false)
         },
@@ -131,7 +171,7 @@ export function fuzzSuite(given: () => HostileWorld, { runs, seed }: FuzzOptions
           const { service, rpc, bytes } = toGrpc(surface, 'SendMessage', sent(said))
           const before = await given().stored()
           const heard = await given().grpc(service, rpc, harms.reduce(damaged, Buffer.from(bytes)))
-          expectDefinite(heard, `${surface} ${heard.text}`)
+          expectDefinite('damaged protobuf', heard, `${surface} ${heard.text}`)
           if (!isServed(heard)) expect(await given().stored()).toEqual(before)
         },
       ),
@@ -166,6 +206,7 @@ export function fuzzSuite(given: () => HostileWorld, { runs, seed }: FuzzOptions
           async (path, mistakes, key) => {
             const body = JSON.stringify(mistakes.reduce<unknown>(mutated, RIGHT[path]))
             const heard = await given().http({ path, key, body })
+            count('documents of our own face', String(heard.status))
             expect(heard.status, `${path} ${body} ${heard.text}`).toBeLessThan(500)
             expect(heard.text).not.toMatch(/\bat .*\.(ts|js):\d+|node:internal/)
           },
@@ -202,6 +243,7 @@ export function fuzzSuite(given: () => HostileWorld, { runs, seed }: FuzzOptions
             key: 'operator',
             headers: { 'a2a-version': '1.0' },
           })
+          count('questions to our own face', String(heard.status))
           expect(heard.status, `${target} ${heard.text}`).toBeLessThan(500)
         }),
         { ...settings, numRuns: runs * 2 },

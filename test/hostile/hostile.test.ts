@@ -6,6 +6,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { agentSuite } from './agents.ts'
+import { documentSuite } from './documents.ts'
 import { fuzzSuite } from './fuzz.ts'
 import { hygieneSuite } from './hygiene.ts'
 import { aTally, playRow } from './play.ts'
@@ -50,3 +52,5 @@ describe.each(Object.entries(SECTIONS))('%s', (_section, rows) => {
 
 hygieneSuite(() => world)
 fuzzSuite(() => world, { runs: 12, seed: 1 })
+documentSuite({ runs: 200, seed: 1 })
+agentSuite({ runs: 40, seed: 1 })

@@ -306,6 +306,151 @@ describe('our own face', () => {
   })
 })
 
+describe('whatever else has an id: another’s and none at all are one answer', () => {
+  /** What there is of each kind; none of it concerns those who ask. */
+  const theirs: Record<string, string> = {}
+  beforeAll(async () => {
+    theirs.key = (await makeKey(world, { caller: 'owner' })).id
+    const opened = await talk.http({
+      path: '/v1/channels',
+      key: 'owner',
+      body: '{"name":"theirs","visibility":"members"}',
+    })
+    expect([opened.status, opened.text]).toEqual([201, opened.text])
+    const room = await talk.http({ path: '/api/rooms', key: 'owner', body: '{"name":"Quiet"}' })
+    expect([room.status, room.text]).toEqual([201, room.text])
+    theirs.room = ((room.result as { roomId?: string; room?: { id: string } }).roomId ?? room.text) as string
+    const sent = await world.client('away', keys.owner).send(CANARY, { configuration: now })
+    Object.assign(theirs, {
+      channel: 'theirs',
+      delivery: sent.id,
+      conversation: sent.contextId,
+      agent: 'hidden',
+      task: sent.id,
+    })
+  })
+  const NONE: Readonly<Record<string, string>> = {
+    ...{ key: '0123456789abcdef', channel: 'theirz', agent: 'hiddem' },
+    ...{ delivery: uuidv7(), conversation: uuidv7(), task: uuidv7() },
+  }
+  const OUTSIDE = ['other tenant', 'other tenant’s admin', 'for another agent'] as const
+  const OTHERS = ['other tenant', 'other owner'] as const
+  const ADMIN = ['other tenant’s admin'] as const
+
+  test.each<[string, string, readonly Principal[], string?]>([
+    ['key', 'DELETE /v1/keys/ID', ADMIN],
+    ['delivery', 'POST /v1/deliveries/ID/replay', ADMIN],
+    ['agent', 'PATCH /v1/agents/ID', OUTSIDE, '{"description":"x"}'],
+    ['agent', 'DELETE /v1/agents/ID', OUTSIDE],
+    ...['probe', 'pause', 'resume', 'drain', 'rotate-key'].map((verb): [string, string, readonly Principal[]] => [
+      'agent',
+      `POST /v1/agents/ID/${verb}`,
+      OUTSIDE,
+    ]),
+    ['agent', 'POST /v1/agents/ID/approve', ADMIN],
+    ['channel', 'GET /v1/channels/ID', OTHERS],
+    ['channel', 'PATCH /v1/channels/ID', OTHERS, '{"title":"x"}'],
+    ['channel', 'DELETE /v1/channels/ID', OTHERS],
+    ['channel', 'GET /v1/channels/ID/posts', OTHERS],
+    ['channel', 'GET /v1/channels/ID/members', OTHERS],
+    ['channel', 'POST /v1/channels/ID/members', OTHERS, '{"agent":"other"}'],
+    ['channel', 'DELETE /v1/channels/ID/members/other', OTHERS],
+    ['conversation', 'GET /v1/conversations/ID', [...OTHERS, 'reader']],
+    ['conversation', 'GET /v1/conversations/ID/events', [...OTHERS, 'reader']],
+    ['room', 'GET /api/rooms/ID', OTHERS],
+    ['room', 'GET /api/rooms/ID/messages', OTHERS],
+    ['room', 'GET /api/rooms/ID/history', OTHERS],
+    ['room', 'POST /api/rooms/ID/messages', OTHERS, '{"text":"x"}'],
+    ['room', 'DELETE /api/rooms/ID/messages', OTHERS],
+    ['task', 'POST /v1/upstream/ID', ['nobody', 'other owner']],
+    ['task', 'GET /v1/webhooks/attempts?task=ID', OTHERS],
+    ['task', 'GET /v1/webhooks?task=ID', OTHERS],
+  ])('%s: %s', async (kind, route, principals, body = '{}') => {
+    const [method = '', pattern = ''] = route.split(' ')
+    for (const principal of principals) {
+      const look = async (id: string) => {
+        const sent = { method, path: pattern.replace('ID', id), key: principal === 'nobody' ? null : principal }
+        const heard = await talk.http(method === 'GET' || method === 'DELETE' ? sent : { ...sent, body })
+        search(principal, heard, route)
+        const { text, ...rest } = bare(heard, id)
+        return { ...rest, text: text.replace(/"traceId":"[^"]*"/, '') }
+      }
+      const foreign = await look(theirs[kind] as string)
+      const unknown = await look(NONE[kind] ?? (theirs[kind] as string).replace(/.{3}$/, 'zzz'))
+      expect([principal, foreign]).toEqual([principal, unknown])
+      expect([principal, foreign.status]).not.toEqual([principal, 401])
+    }
+  })
+})
+
+describe('scopes of skills (SR-13)', () => {
+  const skill = (id: string) => ({ metadata: { 'urn:x-waypost:store-and-forward:1': { skill: id } } })
+  const say = async (key: string, agent: string, more: object = {}, parts: object[] = [{ text: 'x' }]) => {
+    const params = { message: { messageId: uuidv7(), role: 'ROLE_USER', parts, ...more }, configuration: now }
+    const answers = []
+    for (const surface of ['JSON-RPC 1.0', 'HTTP+JSON 1.0', 'gRPC 1.0'] as const) {
+      const { status, reason, headers } = await talk.say(
+        surface,
+        'SendMessage',
+        { ...params, message: { ...params.message, messageId: uuidv7() } },
+        { key, agent },
+      )
+      if (surface === 'HTTP+JSON 1.0' && status === 403)
+        expect(headers['www-authenticate']).toContain(`agent:${agent}:`)
+      answers.push(reason)
+    }
+    expect(new Set(answers).size).toBe(1)
+    return answers[0]
+  }
+  const PERMISSION = 'PERMISSION_DENIED'
+
+  test('a caller may ask for the skills that it has, and for nothing else', async () => {
+    const { key } = await makeKey(world, { scopes: ['agent:box:skill:refund', 'agent:box:skill:look', 'task:read'] })
+    expect(await say(key, 'box', skill('refund'))).toBeUndefined()
+    expect(await say(key, 'box', skill('pay'))).toBe(PERMISSION)
+    expect(await say(key, 'box')).toBe(PERMISSION)
+    expect(await say(key, 'other', skill('refund'))).toBe(PERMISSION)
+    // Whatever place an agent may take it from.
+    expect(await say(key, 'box', { metadata: { ...skill('refund').metadata, skill: 'pay' } })).toBe(PERMISSION)
+    expect(await say(key, 'box', skill('refund'), [{ data: { tool: 'pay', arguments: {} } }])).toBe(PERMISSION)
+    expect(await say(key, 'box', skill('refund'), [{ data: { tool: 'look' } }])).toBeUndefined()
+    const { key: wide } = await makeKey(world, { scopes: ['agent:box:skill:refund', 'agent:box:send'] })
+    expect(await say(wide, 'box')).toBeUndefined()
+  })
+
+  test('an agent may demand them of everybody; nobody comes round it by the directory or a channel', async () => {
+    const strict = {
+      name: 'strict',
+      connector: { kind: 'mailbox' },
+      skillScopes: true,
+      skills: [{ id: 'audit', tags: ['audit'] }],
+    }
+    const made = await talk.http({ path: '/v1/agents', key: 'operator', body: JSON.stringify(strict) })
+    expect([made.status, made.text]).toEqual([201, made.text])
+    expect(await say('owner', 'strict', skill('audit'))).toBe(PERMISSION)
+    expect(await say('operator', 'strict')).toBeUndefined()
+    const { key } = await makeKey(world, { scopes: ['agent:strict:skill:audit', 'agent:directory:send'] })
+    expect(await say(key, 'strict', skill('audit'))).toBeUndefined()
+    expect(await say(key, 'strict')).toBe(PERMISSION)
+    const delegate = async (by: string, words: string) => {
+      const answer = await world.client('directory', keys[by as Principal] ?? by).rpc('SendMessage', {
+        message: { messageId: uuidv7(), role: 'ROLE_USER', parts: [{ text: words }] },
+        configuration: now,
+      })
+      return answer.error?.data?.[0]?.reason ?? answer.result?.task?.status.state
+    }
+    expect(await delegate('owner', 'delegate @strict: do it')).toBe(PERMISSION)
+    expect(await delegate('owner', 'delegate audit: do it')).toBe('TASK_STATE_REJECTED')
+    // Nor does who may send to the directory alone reach others through it.
+    const { key: narrow } = await makeKey(world, { scopes: ['agent:directory:send'] })
+    expect(await delegate(narrow, 'delegate @box: do it')).toBe(PERMISSION)
+    expect(await delegate(narrow, 'delegate audit: do it')).toBe('TASK_STATE_REJECTED')
+    expect((await talk.http({ path: '/v1/channels', key: 'owner', body: '{"name":"round"}' })).status).toBe(201)
+    const join = await talk.http({ path: '/v1/channels/round/members', key: 'owner', body: '{"agent":"strict"}' })
+    expect([join.status, join.reason]).toEqual([403, PERMISSION])
+  })
+})
+
 describe('afterwards', () => {
   test('nobody has left a trace on the task', async () => {
     const found = await world.client('box', keys.owner).get(task.id)

@@ -74,6 +74,8 @@ const odd: fc.Arbitrary<unknown> = fc.oneof(
     '',
     ' ',
     '__proto__',
+    'constructor',
+    'toString',
     [],
     {},
     [[]],

@@ -55,6 +55,11 @@ interface Waiting {
   readonly timer: NodeJS.Timeout
 }
 
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+/** A context that programs write by hand (`1`, `chat`) is each caller's own: two of them must not meet in one session. */
+const conversationOf = ({ from, task: { contextId } }: Job): string =>
+  UUID.test(contextId) ? contextId : `${from}\n${contextId}`
+
 export function acpWork(settings: RunnerSettings, permissions: Permissions): LinesWork {
   let connection: Connection | undefined
   const waiting = new Map<string, Waiting>()
@@ -67,7 +72,7 @@ export function acpWork(settings: RunnerSettings, permissions: Permissions): Lin
     if (!connection || connection.over()) connection = connect(settings, permissions)
     const now = connection
     await unlessAborted(job, now.ready)
-    const sessionId = await unlessAborted(job, now.session(job.task.contextId, settings.command.cwd))
+    const sessionId = await unlessAborted(job, now.session(conversationOf(job), settings.command.cwd))
     const begin = (message: Message) => beginTurn(now, sessionId, textIn(message))
     await perform(job, { settings, waiting, begin, messages: [job.message], round: 0 })
     return undefined

@@ -62,7 +62,7 @@ export interface Connection {
   request(method: string, params: object): Promise<unknown>
   notify(method: string, params: object): void
   /** The session of a conversation; a new one if there is none. */
-  session(contextId: string, cwd: string): Promise<string>
+  session(conversation: string, cwd: string): Promise<string>
 }
 
 export function connect(settings: RunnerSettings, permissions: Permissions): Connection {
@@ -99,12 +99,12 @@ export function connect(settings: RunnerSettings, permissions: Permissions): Con
     ...{ child, turns, request, ready: initialize(request, child) },
     over: () => isOver,
     notify: (method, params) => send({ method, params }),
-    async session(contextId, cwd) {
-      const known = sessions.get(contextId)
+    async session(conversation, cwd) {
+      const known = sessions.get(conversation)
       if (known !== undefined) return known
       const { sessionId } = SESSION.parse(await request('session/new', { cwd, mcpServers: [] }))
       if (sessions.size >= SESSIONS_MAX) sessions.delete(sessions.keys().next().value as string)
-      sessions.set(contextId, sessionId)
+      sessions.set(conversation, sessionId)
       return sessionId
     },
   }

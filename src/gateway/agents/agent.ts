@@ -19,6 +19,8 @@ export interface AgentPolicy {
   readonly backoff: { readonly firstMs: number; readonly longestMs: number }
   readonly visibility: 'public' | 'private'
   readonly access: 'keys' | 'anonymous'
+  /** To be sent something takes the scope of the skill that it asks for, `agent:<name>:skill:<id>`. */
+  readonly skillScopes: boolean
   /** Messages a second, and how many at once; absent: any number. */
   readonly rate?: Rate
   /** Of a mailbox: `context`, what belongs to one conversation comes one after another; `none`, only what belongs to one task. */
@@ -91,6 +93,7 @@ export function policyOf(registration: Registration, tenant: string = DEFAULT_TE
     policy = 'open',
     ordering = 'context',
     deadLetter = 'fail',
+    skillScopes = false,
   } = registration
   const { leaseSeconds = 60, ttlSeconds = LIMITS.ttlSeconds } = registration
   const rate = registration.rate === undefined ? undefined : parseRate(registration.rate)
@@ -106,6 +109,7 @@ export function policyOf(registration: Registration, tenant: string = DEFAULT_TE
     backoff: registration.backoff ?? { firstMs: LIMITS.backoffFirstMs, longestMs: LIMITS.backoffLongestMs },
     visibility,
     access,
+    skillScopes,
     ...(rate !== undefined && { rate }),
     policy,
     ordering,

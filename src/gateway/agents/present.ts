@@ -75,7 +75,7 @@ export interface PresentTools {
   readonly publicUrl: () => string
   readonly interfaces: readonly FrontInterface[]
   /** Further ways to prove who one is to this agent; default: the gateway's own keys only. */
-  readonly ways?: (agent: Pick<Agent, 'tenant' | 'name'>) => SecurityWays
+  readonly ways?: (agent: Pick<Agent, 'tenant' | 'name'> & { readonly skills?: readonly string[] }) => SecurityWays
   /** Signs the card as it is fronted; what the upstream signed is another text. */
   readonly sign?: (card: AgentCard) => Promise<AgentCardSignature[]>
   /** Since when it is signed by the present key. */
@@ -154,9 +154,18 @@ export function frontedCard(agent: Agent, { publicUrl, interfaces, ways, limits 
         extendedAgentCard: (collects || said.capabilities.extendedAgentCard === true) && agent.policy.access === 'keys',
       }),
     },
-    ...(agent.policy.access === 'keys' && securityOf(ways?.(agent))),
+    ...(agent.policy.access === 'keys' &&
+      securityOf(ways?.({ tenant: agent.tenant, name: agent.name, ...skillsOf(agent) }))),
   }
 }
+
+/** Those that one must have a scope for, each. */
+function skillsOf({ policy, card, registration }: Agent): { readonly skills?: readonly string[] } {
+  if (!policy.skillScopes) return {}
+  const skills = card?.skills ?? registration.skills ?? []
+  return { skills: skills.slice(0, SKILL_SCOPES_TOLD_MAX).map(({ id }) => id) }
+}
+const SKILL_SCOPES_TOLD_MAX = 50
 
 const MODES = ['text/plain']
 const TAGS = ['agent']

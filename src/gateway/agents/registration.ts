@@ -143,6 +143,8 @@ export const Registration = z.strictObject({
   credentials: Credentials.optional(),
   visibility: z.enum(['public', 'private']).optional(),
   access: z.enum(['keys', 'anonymous']).optional(),
+  /** A caller needs the scope of each skill that it asks for. */
+  skillScopes: z.boolean().optional(),
   rate: z
     .string()
     .refine(isRate, { error: 'a number a second and, after a slash, how many at once (50/200), or off' })

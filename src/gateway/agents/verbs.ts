@@ -7,6 +7,7 @@ import { rotateAgentKey } from '../../store/callers.ts'
 import { approveCard } from '../../store/cards.ts'
 import { type Agent, toAgent } from './agent.ts'
 import { approvedAs } from './identity.ts'
+import { isVisible } from './present.ts'
 import { type ParsedRegistration, parseRegistration } from './registration.ts'
 import { mayChange, noteOf, type Register, type WriteTools, wrong } from './writes.ts'
 
@@ -48,8 +49,10 @@ export function createVerbs(tools: VerbTools): Verbs {
     const row = await store.findAgent(db, by.tenant, name.toLowerCase())
     if (!row) throw unknownAgent(name)
     const agent = toAgent(row)
-    if (!mayChange(agent, by)) throw new A2AError('PERMISSION_DENIED', `${agent.name} is another owner's`)
-    return agent
+    if (mayChange(agent, by)) return agent
+    // Whom it is not shown to is not told that it is there.
+    const shown = isVisible(agent, by) && (by.agents === undefined || by.agents.has(agent.name))
+    throw shown ? new A2AError('PERMISSION_DENIED', `${agent.name} is another owner's`) : unknownAgent(name)
   }
 
   async function setPaused(agent: Agent, paused: boolean, reason: string | undefined, by: Caller): Promise<Agent> {

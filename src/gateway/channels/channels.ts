@@ -9,7 +9,7 @@ import * as store from '../../store/channels.ts'
 import type { Db } from '../../store/db.ts'
 import type { Agent } from '../agents/agent.ts'
 import { isVisible } from '../agents/present.ts'
-import { authorize } from '../callers/permits.ts'
+import { authorizeSend } from '../callers/permits.ts'
 import { agentOf, type ChannelDocument, channelAddress, manages, noChannel, ruleOf } from './channel.ts'
 import type { PostFilter } from './filter.ts'
 import { type ReplayFrom, type ReplayTools, replayPosts } from './replay.ts'
@@ -235,7 +235,7 @@ async function joinAs(
     throw new A2AError('AGENT_NOT_FOUND', `there is no agent "${member}"`)
   const own = agentOf(by) === member || agent.owner === by.id
   if (!manages(row, by) && !(own && row.joining === 'anyone')) throw denied(row.name, 'you may not let this agent join')
-  if (!own) authorize(by, 'send', member)
+  if (!own) authorizeSend(by, agent, [])
   if (row.mode === 'one' && agent.connector.kind !== 'mailbox')
     throw new A2AError(
       'INVALID_PARAMS',

@@ -18,8 +18,9 @@ import { type Match, rank } from '../agents/match.ts'
 import { isVisible, placeOf } from '../agents/present.ts'
 import type { Registration } from '../agents/registration.ts'
 import type { Agents } from '../agents/registry.ts'
-import { authorize } from '../callers/permits.ts'
+import { authorizeSend, maySend } from '../callers/permits.ts'
 import { homeOf, inlineConfig, keyOf, type OpenedTask, type OpenTools, repeated, requestOf } from '../tasks/open.ts'
+import { skillsIn } from '../tasks/skillsIn.ts'
 import { wishesOf } from '../tasks/wishes.ts'
 import { type Wish, wishIn } from './wish.ts'
 
@@ -211,13 +212,20 @@ async function delegate(asked: Asked, tools: DirectoryTools): Promise<OpenedTask
 }
 
 async function recipientOf(asked: Asked, tools: DirectoryTools): Promise<{ seen: Seen; match?: Match } | undefined> {
-  const { wish, call } = asked
-  if (wish.agent === undefined) return ranked(wish, await candidates(asked, tools))[0]
+  const { wish, call, params } = asked
+  const skills = skillsIn({ ...params, message: { ...params.message, parts: wish.parts } })
+  if (wish.agent === undefined) {
+    const seen = await candidates(asked, tools)
+    return ranked(
+      wish,
+      seen.filter(({ agent }) => maySend(call.caller, agent, skills)),
+    )[0]
+  }
   const name = addressed(wish.agent, addressing(tools))
   if (name.startsWith('#')) throw new A2AError('INVALID_PARAMS', `agent: send to ${name} itself, it is an agent`)
   const agent = await tools.agents.find(call.caller.tenant, name)
   if (!agent || name === DIRECTORY || !isVisible(agent, call.caller)) return undefined
-  authorize(call.caller, 'send', name)
+  authorizeSend(call.caller, agent, skills)
   return { seen: { agent, state: 'unknown', waiting: 0 } }
 }
 

@@ -7,7 +7,8 @@ import type { OperationName, Params } from '../../a2a/operations.ts'
 import type { Call, Execute, Permit, Reply } from '../../ports.ts'
 import { isUnstorable, StoreError } from '../../store/db.ts'
 import type { Agent } from '../agents/agent.ts'
-import { authorize } from '../callers/permits.ts'
+import { authorize, authorizeSkill } from '../callers/permits.ts'
+import { skillsIn } from '../tasks/skillsIn.ts'
 import { admit, spend } from './admit.ts'
 import { cancelTask } from './cancelTask.ts'
 import { getExtendedAgentCard } from './extendedAgentCard.ts'
@@ -41,11 +42,12 @@ export function createExecute(tools: OperationTools): Execute {
   return async (name, params, call) => {
     const { permit, run } = OPERATIONS[name]
     try {
-      authorize(call.caller, permit, call.agent)
+      authorize(call.caller, permit, call.agent, call.caller.skills && skillsIn(params))
       spend(name, call.caller, tools)
       checkTenant(params, call)
       const known = await tools.agents.find(call.caller.tenant, call.agent)
       if (!known) throw new A2AError('AGENT_NOT_FOUND', `no agent named "${call.agent.slice(0, 64)}"`)
+      if (permit === 'send' && known.policy.skillScopes) authorizeSkill(call.caller, known.name, skillsIn(params))
       if (call.agent.startsWith('#')) await tools.others.admit(name, call)
       admit(name, params, call.caller, known, tools)
       return await run(params as never, withAgent(call, known), tools)

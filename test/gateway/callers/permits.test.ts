@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest'
-import { authorize, grantsOf, isGrant, overviewFilter, ownerFilter } from '../../../src/gateway/callers/permits.ts'
+import { A2AError } from '../../../src/a2a/errors.ts'
+import {
+  authorize,
+  authorizeSkill,
+  grantsOf,
+  isGrant,
+  overviewFilter,
+  ownerFilter,
+} from '../../../src/gateway/callers/permits.ts'
 import type { Caller, Permit } from '../../../src/ports.ts'
 
 const caller = (permits: Permit[], agents?: string[]): Caller => ({
@@ -47,6 +55,27 @@ test('a scope permits just what it says', () => {
   expect(scoped('toString', '__proto__', 'agent:../x:send', 'Operator').permits).toEqual(new Set())
   expect(['send', 'agent:*:send', 'mailbox:x', 'card:read'].every(isGrant)).toBe(true)
   expect(['toString', 'agent:*', 'mailbox:*', ''].some(isGrant)).toBe(false)
+})
+
+test('a scope of a skill permits what asks for it alone', () => {
+  const scoped = (...words: string[]): Caller => ({ tenant: 't', id: 'a', kind: 'key', ...grantsOf(words) })
+  const narrow = scoped('agent:pay:skill:refund', 'agent:pay:skill:look/up')
+  expect(() => authorize(narrow, 'send', 'Pay', ['refund'])).not.toThrow()
+  expect(() => authorize(narrow, 'send', 'pay', ['refund', 'look/up'])).not.toThrow()
+  for (const [agent, said, scope] of [
+    ['pay', [], 'agent:pay:skill:<id>'],
+    ['pay', ['refund', 'charge'], 'agent:pay:skill:refund'],
+    ['pay', ['charge'], 'agent:pay:skill:charge'],
+    ['other', ['refund'], 'agent:other:send'],
+  ] as const)
+    expect(() => authorize(narrow, 'send', agent, said)).toThrow(
+      expect.objectContaining({ reason: 'PERMISSION_DENIED', detail: { metadata: { permit: 'send', scope } } }),
+    )
+  expect(() => authorize(scoped('agent:pay:skill:refund', 'send'), 'send', 'pay')).not.toThrow()
+  expect(() => authorizeSkill(scoped('send', 'agent:pay:send'), 'pay', ['refund'])).toThrow(A2AError)
+  expect(() => authorizeSkill(scoped('admin'), 'pay', [])).not.toThrow()
+  expect(['agent:pay:skill:refund', 'agent:a.b:skill:A_1'].every(isGrant)).toBe(true)
+  expect(['agent:pay:skill:', 'agent:*:skill:x', 'agent:pay:skill:a b'].some(isGrant)).toBe(false)
 })
 
 test('an administrator may everything in its tenant but what concerns the gateway', () => {

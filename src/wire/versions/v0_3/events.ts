@@ -15,12 +15,13 @@ const StatusUpdate = TaskStatusUpdateEvent.extend(owner)
 const ArtifactUpdate = TaskArtifactUpdateEvent.extend(owner)
 
 type Member = 'task' | 'message' | 'statusUpdate' | 'artifactUpdate'
-const KINDS: Readonly<Record<string, Member>> = {
-  task: 'task',
-  message: 'message',
-  'status-update': 'statusUpdate',
-  'artifact-update': 'artifactUpdate',
-}
+/** A map, because what an agent writes there may be the name of something that every object has. */
+const KINDS: ReadonlyMap<unknown, Member> = new Map([
+  ['task', 'task'],
+  ['message', 'message'],
+  ['status-update', 'statusUpdate'],
+  ['artifact-update', 'artifactUpdate'],
+])
 const WRAPPERS: readonly (readonly [string, Member])[] = [
   ['task', 'task'],
   ['message', 'message'],
@@ -40,7 +41,7 @@ export function decodeEvent(json: unknown, form: Form): DecodedEvent {
 /** By `kind`, by wrapper, or by what only that object has. */
 function recognise(json: unknown): [Member, Fields] {
   const fields = shallow(json)
-  const kind = typeof fields.kind === 'string' ? KINDS[fields.kind] : undefined
+  const kind = KINDS.get(fields.kind)
   if (kind) return [kind, fields]
   for (const [name, member] of WRAPPERS) {
     if (isFields(fields[name]) && !('status' in fields)) return [member, shallow(fields[name])]

@@ -66,8 +66,8 @@ const DECODERS: { readonly [N in OperationName]: (json: unknown, form: Form) => 
   CreateTaskPushNotificationConfig: readConfig,
   GetTaskPushNotificationConfig: readConfig,
   ListTaskPushNotificationConfigs(json) {
-    const configs = Array.isArray(json) ? json : (shallow(json).configs ?? [])
-    return { configs: (configs as unknown[]).map(readConfig), nextPageToken: '' }
+    const configs = Array.isArray(json) ? json : shallow(json).configs
+    return { configs: Array.isArray(configs) ? configs.map(readConfig) : [], nextPageToken: '' }
   },
   DeleteTaskPushNotificationConfig: () => ({}),
   GetExtendedAgentCard: decodeCard,

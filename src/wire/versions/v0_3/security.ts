@@ -51,7 +51,7 @@ export function decodeSchemes(json: unknown): DecodedSchemes {
   if (!isFields(json)) return { schemes, split }
   for (const [name, value] of Object.entries(json)) {
     const { type, in: location, ...rest } = shallow(value)
-    const member = MEMBERS[String(type)]
+    const member = Object.hasOwn(MEMBERS, String(type)) ? MEMBERS[String(type)] : undefined
     if (!member) {
       // Already in the canonical form (the 0.3 proto's is the same), or nothing that we know.
       if (Object.values(MEMBERS).some((known) => known in rest) || 'scheme' in rest) schemes[name] = rest
