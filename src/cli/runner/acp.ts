@@ -20,7 +20,7 @@ import { type Connection, connect, type Outcome, type Permission, type Permissio
 import { outcomeOf, questionOf } from './acpLeave.ts'
 import { answersQuestion, ELSEWHERE_ATTEMPTS, ELSEWHERE_SECONDS } from './asking.ts'
 import type { LinesWork } from './lines.ts'
-import { type RunnerSettings, textIn } from './settings.ts'
+import { conversationOf, type RunnerSettings, textIn } from './settings.ts'
 import { tell } from './telling.ts'
 
 export type { Permissions } from './acpConnection.ts'
@@ -54,11 +54,6 @@ interface Waiting {
   readonly round: number
   readonly timer: NodeJS.Timeout
 }
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-/** A context that programs write by hand (`1`, `chat`) is each caller's own: two of them must not meet in one session. */
-const conversationOf = ({ from, task: { contextId } }: Job): string =>
-  UUID.test(contextId) ? contextId : `${from}\n${contextId}`
 
 export function acpWork(settings: RunnerSettings, permissions: Permissions): LinesWork {
   let connection: Connection | undefined

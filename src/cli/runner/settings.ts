@@ -31,3 +31,8 @@ export const factsOf = (job: Job, message: Message, { agent, gateway }: RunnerSe
 
 export const textIn = ({ parts }: Message): string =>
   parts.flatMap(({ text }) => (text === undefined ? [] : [text])).join('\n')
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+/** A context that programs write by hand (`1`, `chat`) is each caller's own: two of them must not meet in one session. */
+export const conversationOf = ({ from, task: { contextId } }: Job): string =>
+  UUID.test(contextId) ? contextId : `${from}\n${contextId}`
