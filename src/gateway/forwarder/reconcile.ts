@@ -53,7 +53,8 @@ async function takeUp(attempt: Attempt, task: Task, tools: AttemptTools, signal:
       signal,
       tools.pushes.of(attempt.leased.taskId).nudged,
     )
-    return { ...attempt, verdict }
+    // It has the message, whatever has become of the line since: the next holder asks too, and sends nothing.
+    return { ...attempt, verdict, code: 'UNKNOWN' }
   } catch {
     // The sink has refused: the lease is lost or the task has ended, and the recorder knows which.
     return { ...attempt, verdict: { kind: 'accepted' } }

@@ -145,6 +145,21 @@ test('an id that was heard and could not be written down is not known to the nex
   expect(settled).toEqual(waits('UNKNOWN'))
 })
 
+// Simulation, seed 103593: the line broke, the agent knew the message, and it was away before it was followed.
+test.each([1, 2])(
+  'what the agent was found to have is not sent again because it is away a moment later (%s)',
+  async (seq) => {
+    const task = { id: 'up-1', contextId: 'c', status: { state: 'TASK_STATE_WORKING' }, history: [message] }
+    const { asked, settled } = await attempt({
+      ...{ code: null, seq },
+      send: async () => ({ kind: 'unknown', reason: 'the connection broke' }),
+      found: { kind: 'found', task } as FindAnswer,
+    })
+    expect(asked).toEqual(['send', 'find', 'follow'])
+    expect(settled).toEqual(waits('UNKNOWN'))
+  },
+)
+
 test('who was silent for longer than a lease sends nothing', async () => {
   expect(await attempt({ code: null, holds: false })).toEqual({ asked: [], settled: waits('UNSENT') })
   expect((await attempt({ code: 'UNKNOWN', holds: false, found: { kind: 'absent' } })).asked).toEqual(['find'])
