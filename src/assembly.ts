@@ -167,6 +167,19 @@ function wakeOwed(
   }
 }
 
+type Wake = (tenant: string, destination: string, orderingKey?: string) => void
+
+/** Whoever it is that carries there: the forwarder, or the agent itself; and who deals it out. */
+function waking(forwarder: Forwarder, mailbox: Mailbox): { wake: Wake; onWake: (tell: Wake) => void } {
+  const tells: Wake[] = [forwarder.wake, mailbox.wake]
+  return {
+    onWake: (tell) => void tells.push(tell),
+    wake(tenant, destination, orderingKey) {
+      for (const tell of tells) tell(tenant, destination, orderingKey)
+    },
+  }
+}
+
 /** The half that remembers and decides: tasks, their followers, and what carries them. */
 export async function buildQueue(ground: Ground, outward: Outward, { agents, contacts }: Parties) {
   const { db, clock, now, signals, loopTools, limits, seal, overrides } = ground
@@ -219,11 +232,7 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents, con
     announce: hints.announceBox,
     shared: createSharedLanes(agents.sharedLanes),
   })
-  /** Whoever it is that carries there: the forwarder, or the agent itself. */
-  function wake(tenant: string, destination: string, orderingKey?: string): void {
-    forwarder.wake(tenant, destination, orderingKey)
-    mailbox.wake(tenant, destination)
-  }
+  const { wake, onWake } = waking(forwarder, mailbox)
   const sweep = createSweep({
     db,
     clock,
@@ -236,7 +245,8 @@ export async function buildQueue(ground: Ground, outward: Outward, { agents, con
     standing: forwarder.standing,
     lost: mailbox.lost,
   })
-  return { replica, hints, hub, tails, look, depths, open, record, forwarder, pushes, mailbox, sweep, wake, wakeLanes }
+  const following = { hints, hub, tails, look }
+  return { replica, ...following, depths, open, record, forwarder, pushes, mailbox, sweep, wake, onWake, wakeLanes }
 }
 export type Queue = Awaited<ReturnType<typeof buildQueue>>
 

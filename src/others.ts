@@ -7,6 +7,7 @@ import { quotaOf, type TenantQuotas } from './gateway/callers/usage.ts'
 import { channelIn } from './gateway/channels/channel.ts'
 import { type Channels, createChannels } from './gateway/channels/channels.ts'
 import { type ChildCancel, type Collector, createCollector } from './gateway/channels/collect.ts'
+import { createDealer } from './gateway/channels/dealer.ts'
 import { type PostTools, post } from './gateway/channels/post.ts'
 import { askDirectory, type DirectoryTools } from './gateway/directory/directory.ts'
 import { createRings } from './gateway/mailbox/ring.ts'
@@ -60,6 +61,7 @@ function buildOthers(
     ...opening,
     agentsNamed: (tenant, names) => agents.list({ tenant, names, limit: LIMITS.channelMembersMax }),
     opened: collector.opened,
+    takesPost: parties.contacts.takesPost,
   }
   const directory: DirectoryTools = { ...opening, agents, publicUrl: ground.url, execute, opened: collector.opened }
   const channels = createChannels({
@@ -132,6 +134,15 @@ export function buildDoors(ground: Ground, outward: Outward, parties: Parties, q
     ...{ db, clock, now, loopTools, signals, published: opening.published, wake: queue.wake },
     findAgent: parties.agents.find,
   })
+  const dealer = createDealer({
+    ...{ db, clock, loopTools, signals, isClosed: queue.forwarder.isClosed },
+    findAgent: parties.agents.find,
+    given(tenant, destination) {
+      queue.wake(tenant, destination)
+      if (destination.startsWith('channel:')) queue.hints.announceBox(tenant, destination)
+    },
+  })
+  queue.onWake(dealer.wake)
   const retention = createRetention({
     ...{ db, clock, now, loopTools, signals },
     owner: queue.replica.id,
@@ -149,7 +160,7 @@ export function buildDoors(ground: Ground, outward: Outward, parties: Parties, q
   })
   const access = createAccess(parties.authenticate, parties.noteDenial)
   const data = dataRoutes({ access, db, erase, draining: ground.draining.signal })
-  return { execute, services: [collector, rings, retention], faces: [...faces, data] }
+  return { execute, services: [collector, rings, dealer, retention], faces: [...faces, data] }
 }
 
 function buildFaces(

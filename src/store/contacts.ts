@@ -35,6 +35,18 @@ const LIST: Statement = {
 export const listContacts = (db: Db, { tenant, name }: MailboxName, limit: number): Promise<ContactRow[]> =>
   db.query<ContactRow>(LIST, [tenant, name, limit])
 
+const KNOWN_TO: Statement = {
+  name: 'contacts.knownTo',
+  write: false,
+  text: `select c.agent, ${COLUMNS} from contacts c where c.tenant = $1 and c.agent = any($2::text[]) and c.contact = $3`,
+}
+/** What each of these mailboxes has decided of one contact; those that have not are left out. */
+export const knownTo = (
+  db: Db,
+  { tenant, agents, contact }: { tenant: string; agents: readonly string[]; contact: string },
+): Promise<(ContactRow & { agent: string })[]> =>
+  agents.length === 0 ? Promise.resolve([]) : db.query(KNOWN_TO, [tenant, arrayLiteral(agents), contact])
+
 const ASK: Statement = {
   name: 'contacts.ask',
   write: true,

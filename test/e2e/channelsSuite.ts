@@ -256,7 +256,6 @@ export function channelsSuite(driver: string, open: OpenDatabase) {
     test('where any one takes it, each post is done once, by whoever asks first', async () => {
       const [a, b, outsider] = (await agents(3)) as [Collector, Collector, Collector]
       const channel = await aChannel({ mode: 'one', members: [a.name, b.name] })
-      expect((await api('POST', `/v1/channels/${channel.name}/members`, { agent: 'echo' })).status).toBe(400)
       const sent = []
       for (let n = 0; n < 12; n++) sent.push(await channel.send(`job ${n}`))
       expect(await outsider.lease()).toBeUndefined()
@@ -277,6 +276,97 @@ export function channelsSuite(driver: string, open: OpenDatabase) {
       expect((await outsider.say(job.lease, 'complete', { text: 'x' })).status).toBe(404)
       expect((await a.say(job.lease, 'release')).status).toBe(200)
       expect((await b.lease({}, 2)).text).toBe('one more')
+    })
+
+    describe('where any one takes it, and members have servers', () => {
+      const aServer = async (more: Record<string, unknown> = {}) => {
+        const server = await startAgent({})
+        const name = `p${driver}${++made}`.toLowerCase()
+        await world.register({ name, connector: { kind: 'a2a', url: server.url }, ...more })
+        return { server, name }
+      }
+      const got = ({ log }: ScriptedAgent) =>
+        log.entries.filter(({ operation }) => operation.startsWith('Send')).map(({ text }) => text)
+
+      test('each post is given to one that has a place free, and is its task from then on', async () => {
+        const [one, other] = [await aServer({ maxInflight: 1 }), await aServer({ maxInflight: 1 })]
+        const channel = await aChannel({ mode: 'one', members: [one.name, other.name] })
+        const done = await channel.client.send('hello')
+        expect([stateOf(done), done.artifacts?.[0]?.parts[0]?.text]).toEqual(['TASK_STATE_COMPLETED', 'echo: hello'])
+        const tasks = []
+        for (let n = 0; n < 6; n++) tasks.push(await channel.send('delay'))
+        // One each; the rest waits for whoever is free.
+        for (const { server } of [one, other])
+          await expect.poll(() => got(server).filter((text) => text === 'delay').length).toBe(1)
+        for (const { server } of [one, other]) server.release()
+        for (const { id } of tasks)
+          await expect.poll(async () => stateOf(await channel.client.get(id))).toBe('TASK_STATE_COMPLETED')
+        const runs = [one, other].map(({ server }) => server.runs.length)
+        expect((runs[0] as number) + (runs[1] as number)).toBe(7)
+        expect(Math.min(...runs)).toBeGreaterThan(0)
+        await Promise.all([one.server.stop(), other.server.stop()])
+      })
+
+      test('what it asks is answered to the same one; what it works on is canceled there', async () => {
+        const [one, other] = [await aServer(), await aServer()]
+        const channel = await aChannel({ mode: 'one', members: [one.name, other.name] })
+        const asked = await channel.client.send('input')
+        expect(stateOf(asked)).toBe('TASK_STATE_INPUT_REQUIRED')
+        const { id: taskId, contextId } = asked
+        const answered = await channel.client.send('complete', { message: { taskId, contextId } })
+        expect([answered.id, stateOf(answered)]).toEqual([taskId, 'TASK_STATE_COMPLETED'])
+        expect([one, other].map(({ server }) => server.runs.length).sort()).toEqual([0, 2])
+        const working = await channel.send('delay')
+        await expect.poll(async () => stateOf(await channel.client.get(working.id))).toBe('TASK_STATE_WORKING')
+        const { result } = await channel.client.rpc('CancelTask', { id: working.id })
+        expect(stateOf(result)).toBe('TASK_STATE_CANCELED')
+        await Promise.all([one.server.stop(), other.server.stop()])
+      })
+
+      test('what was given to one that is away is taken back, for another that is there', async () => {
+        const [away] = [await aServer()]
+        await away.server.stop()
+        const [collector] = (await agents(1)) as [Collector]
+        const channel = await aChannel({ mode: 'one', members: [away.name] })
+        const sent = await channel.send('who is there?')
+        const closed = world.next('lane.closed', ({ destination }) => destination === `agent:${away.name}`)
+        await closed
+        expect(
+          (await api('POST', `/v1/channels/${channel.name}/members`, { agent: collector.name })).json,
+        ).toMatchObject({ joined: true })
+        const work = await collector.lease({}, 20)
+        expect(work).toMatchObject({ text: 'who is there?', task: { id: sent.id } })
+        expect((await collector.say(work.lease, 'complete', { text: 'me' })).status).toBe(200)
+        expect(stateOf(await channel.client.get(sent.id))).toBe('TASK_STATE_COMPLETED')
+        // Back again, it gets what nobody has taken.
+        const next = await channel.send('back?')
+        const open = world.next('lane.open', ({ destination }) => destination === `agent:${away.name}`)
+        await away.server.start()
+        await api('POST', `/v1/agents/${away.name}/probe`, {})
+        await open
+        await expect.poll(async () => stateOf(await channel.client.get(next.id))).toBe('TASK_STATE_COMPLETED')
+        expect(got(away.server)).toEqual(['back?'])
+        await away.server.stop()
+      })
+    })
+
+    test('a post does not go to members that take none of its sender, in a broadcast as in a queue', async () => {
+      const [a, b, sender] = (await agents(3)) as [Collector, Collector, Collector]
+      const refuse = (agent: Collector) =>
+        agent.call(`/v1/contacts/agent:${sender.name}`, { state: 'refused' }, { method: 'PUT' })
+      const news = await aChannel({ members: [a.name, b.name, sender.name] })
+      const jobs = await aChannel({ mode: 'one', members: [a.name, b.name, sender.name] })
+      expect((await refuse(b)).status).toBe(200)
+      const asSender = (name: string) => world.client(`channels/${name}`, sender.token)
+      const told = await asSender(news.name).send('hello', { configuration: now })
+      const report = told.artifacts?.[0]?.parts[1]?.data as Json
+      expect(report.recipients.map((one: Json) => one.agent)).toEqual([a.name])
+      expect((await a.lease()).text).toBe('hello')
+      const job = await asSender(jobs.name).send('work', { configuration: now })
+      expect(await b.lease()).toBeUndefined()
+      const taken = await a.lease({}, 20)
+      expect(taken).toMatchObject({ text: 'work', task: { id: job.id } })
+      expect((await a.say(taken.lease, 'complete', {})).status).toBe(200)
     })
 
     describe('the directory at the root', () => {

@@ -65,6 +65,9 @@ export interface Agent {
 export const tellsCard = ({ connector }: Pick<Agent, 'connector'>): boolean =>
   connector.kind === 'a2a' || connector.kind === 'mcp'
 
+/** A channel whose posts any one member takes is an agent like a mailbox; the task may be with a member that has a server. */
+export const isChannel = ({ name }: Pick<Agent, 'name'>): boolean => name.startsWith('#')
+
 /** Its lane; and what its own token calls itself as a caller, which no other caller may. */
 export const destinationOf = (name: string): string => `agent:${name}`
 /** Where the credentials of an agent stand: sealed for this place, they open nowhere else. */

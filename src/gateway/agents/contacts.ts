@@ -40,6 +40,8 @@ export interface Contacts {
   standing(agent: Agent, caller: Caller): Promise<Standing>
   /** Whether a message that waits may still be handed out. `as`: of its standing when it was accepted. */
   mayStill(agent: Agent, caller: string, kind: MailKind, as: () => unknown): Promise<boolean>
+  /** Of these members of a channel, those that take a post of this caller: all that have not decided otherwise of it. */
+  takesPost(members: readonly Agent[], caller: string): Promise<readonly Agent[]>
   /** A stranger knocks. Throws NOT_ALLOWED if it was refused meanwhile, or too many have. true: it was accepted meanwhile. */
   ask(agent: Agent, contact: string): Promise<boolean>
   list(agent: Agent): Promise<readonly store.ContactRow[]>
@@ -83,10 +85,12 @@ function createBooks({ db, clock }: { db: Db; clock: Clock }) {
 export function createContacts({ db, clock }: { db: Db; clock: Clock }): Contacts {
   const { bookOf, forget } = createBooks({ db, clock })
 
-  async function ofContact(agent: Agent, contact: string): Promise<Standing> {
-    const { policy } = agent.policy
+  const ofContact = async (agent: Agent, contact: string): Promise<Standing> =>
+    standingBy(agent, agent.policy.policy === 'closed' ? undefined : (await bookOf(agent)).get(contact))
+
+  /** What follows from what the mailbox has decided of somebody, if it has. */
+  function standingBy({ policy: { policy } }: Agent, row: store.ContactRow | undefined): Standing {
     if (policy === 'closed') return { rights: NONE, held: false }
-    const row = (await bookOf(agent)).get(contact)
     if (row?.state === REFUSED) return { rights: NONE, held: false }
     if (row?.state === ACCEPTED) return { rights: new Set(row.rights as readonly Right[]), held: false }
     if (policy === 'open') return { rights: ALL, held: false }
@@ -105,6 +109,18 @@ export function createContacts({ db, clock }: { db: Db; clock: Clock }): Contact
       if (kind === 'post' && (await bookOf(agent)).get(caller)?.state === undefined) return true
       const { rights, held } = await ofContact(agent, caller)
       return (!held && rights.has(rightFor(kind))) || ['admin', 'owner'].includes(as() as string)
+    },
+    async takesPost(members, caller) {
+      const own = members.filter(({ connector }) => connector.kind === 'mailbox')
+      const agents = own.map(({ name }) => name)
+      const rows = await store.knownTo(db, { tenant: members[0]?.tenant ?? '', agents, contact: caller })
+      const decided = new Map(rows.map((row) => [row.agent, row]))
+      return members.filter((member) => {
+        const row = decided.get(member.name)
+        if (!row || isOwn(member, caller)) return true
+        const { rights, held } = standingBy(member, row)
+        return !held && rights.has('post')
+      })
     },
     async ask(agent, contact) {
       const state = await store.askContact(db, agent, contact, LIMITS.contactsMax)

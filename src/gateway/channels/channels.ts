@@ -7,10 +7,12 @@ import type { AuditNote } from '../../store/audit.ts'
 import * as roster from '../../store/channelMembers.ts'
 import * as store from '../../store/channels.ts'
 import type { Db } from '../../store/db.ts'
-import type { Agent } from '../agents/agent.ts'
+import { takeBackPosts } from '../../store/dealing.ts'
+import { type Agent, destinationOf } from '../agents/agent.ts'
 import { isVisible } from '../agents/present.ts'
 import { authorizeSend } from '../callers/permits.ts'
-import { agentOf, type ChannelDocument, channelAddress, manages, noChannel, ruleOf } from './channel.ts'
+import { agentOf, type ChannelDocument, channelAddress, channelLane, manages, noChannel, ruleOf } from './channel.ts'
+import { TAKERS } from './dealer.ts'
 import type { PostFilter } from './filter.ts'
 import { type ReplayFrom, type ReplayTools, replayPosts } from './replay.ts'
 import { type WithdrawTools, withdrawPosts } from './withdraw.ts'
@@ -236,11 +238,8 @@ async function joinAs(
   const own = agentOf(by) === member || agent.owner === by.id
   if (!manages(row, by) && !(own && row.joining === 'anyone')) throw denied(row.name, 'you may not let this agent join')
   if (!own) authorizeSend(by, agent, [])
-  if (row.mode === 'one' && agent.connector.kind !== 'mailbox')
-    throw new A2AError(
-      'INVALID_PARAMS',
-      `agent: only agents that collect can share ${channelAddress(row.name)}, and ${member} does not`,
-    )
+  if (row.mode === 'one' && !TAKERS.has(agent.connector.kind))
+    throw new A2AError('INVALID_PARAMS', `agent: ${member} cannot share ${channelAddress(row.name)}`)
   const { tenant, name: channel } = row
   const joined = await roster.joinChannel(
     tools.db,
@@ -254,6 +253,8 @@ async function joinAs(
   if (joined.kind === 'full')
     throw new A2AError('CONFIG_LIMIT', `#${channel} has as many members as it may: ${tools.limits.channelMembersMax}`)
   tools.changed(tenant, channel)
+  // What waits there may be for the one who has just come.
+  if (row.mode === 'one') tools.wake(tenant, channelLane(channel))
   const place = { tenant, channel, upTo: joined.joinedSeq }
   const replayed = row.mode === 'one' ? 0 : await replayPosts(place, agent, from, filter, tools)
   return { member, joined: joined.fresh, replayed }
@@ -275,5 +276,8 @@ async function leaveAs(
   const gone = await roster.leaveChannel(tools.db, { tenant, channel, member }, told)
   tools.changed(tenant, channel)
   if (gone) await withdrawPosts({ tenant, member, channel }, tools)
+  const lane = channelLane(channel)
+  if (row.mode === 'one' && (await takeBackPosts(tools.db, { tenant, name: channel }, [destinationOf(member)])) > 0)
+    tools.wake(tenant, lane)
   return gone
 }

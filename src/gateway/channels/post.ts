@@ -23,6 +23,8 @@ import { type PostFilter, wants } from './filter.ts'
 export interface PostTools extends OpenTools {
   /** Agents by name, of one tenant. */
   readonly agentsNamed: (tenant: string, names: readonly string[]) => Promise<readonly Agent[]>
+  /** Of these members, those that take it from this caller. */
+  readonly takesPost: (members: readonly Agent[], caller: string) => Promise<readonly Agent[]>
   /** Members that get nothing of it. */
   readonly without?: ReadonlySet<string>
   /** These are waited for from now on. */
@@ -132,7 +134,7 @@ function checkRoom({ name, bytes, bytesMax }: ChannelRow, more: number): void {
     throw new A2AError('QUEUE_FULL', `#${name} holds at most ${bytesMax} bytes`)
 }
 
-/** The members that want it, without its sender. Whose agent is gone gets nothing. */
+/** The members that want it and take it from its sender, without the sender. Whose agent is gone gets nothing. */
 async function recipientsOf({ params, call, row, wishes }: Posting, tools: PostTools): Promise<NewChild[]> {
   const { tenant, id: caller } = call.caller
   const posted = { caller, message: params.message, ...wishes }
@@ -149,7 +151,7 @@ async function recipientsOf({ params, call, row, wishes }: Posting, tools: PostT
     members.map(({ member }) => member),
   )
   const outcome = row.rule === 'none' ? 'aside' : null
-  return agents.map(({ name: member, connector, destination, policy }) => ({
+  return (await tools.takesPost(agents, caller)).map(({ name: member, connector, destination, policy }) => ({
     id: uuidv7(),
     member,
     kind: connector.kind,

@@ -19,6 +19,9 @@ import type { AttemptTools } from './tools.ts'
 
 /** How long a paused agent's delivery waits before it looks again. */
 const PAUSED_MS = 5_000
+/** A post that any one member of a channel takes, given to the one whose lane this is. */
+const CHANNEL = '#'
+const LANE = 'agent:'
 /** Codes that say that a former attempt may have reached the agent. */
 const AMBIGUOUS = new Set(['LEASE_LOST', 'UNKNOWN'])
 
@@ -50,7 +53,10 @@ const refused = (
 async function findRecipient(attempt: Attempt, { agents }: AttemptTools): Promise<Attempt> {
   const { leased, load } = attempt
   if (isTerminal(stateOf(load.state))) return { ...attempt, outcome: { kind: 'superseded' } }
-  const agent = await agents.find(leased.tenant, load.agent)
+  const given = load.agent.startsWith(CHANNEL)
+  const agent = await agents.find(leased.tenant, given ? leased.destination.slice(LANE.length) : load.agent)
+  // What another member knows of this conversation says nothing to this one.
+  if (given && load.upstreamTask === null) attempt = { ...attempt, load: { ...load, upstreamContext: null } }
   if (!agent) return { ...attempt, verdict: refused('REJECTED', 'the agent is no longer registered', false) }
   if (agent.pausedAt) {
     const why = agent.pending ? waitsText(agent.pending) : 'the agent is paused'

@@ -7,8 +7,10 @@ import { type MailKind, mailKindOf } from '../../delivery.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import type { Collected } from '../../store/collect.ts'
 import { boundHeld } from '../../store/deadLetters.ts'
+import { holderOf } from '../../store/dealing.ts'
 import { loadMessages, type MessageLoad } from '../../store/deliveries.ts'
 import { readManyEvents } from '../../store/events.ts'
+import { giveBackMail } from '../../store/mailbox.ts'
 import { stateOf } from '../../store/tasks.ts'
 import type { Agent } from '../agents/agent.ts'
 import { EXTENSION_URI, gatewayStatus, ownMetadata } from '../tasks/facts.ts'
@@ -18,6 +20,7 @@ import { foldLog } from '../tasks/view.ts'
 import { LEVELS } from '../tasks/wishes.ts'
 import { openArtifacts } from './chunks.ts'
 import { resultOf } from './results.ts'
+import { CHANNEL_LANE } from './shared.ts'
 import { leaseText, type MailboxTools, textOf } from './tools.ts'
 
 /** A piece of work as its agent gets it; small on purpose. `message` and `task` are the A2A objects. */
@@ -93,6 +96,7 @@ async function offerOne(leasing: Leasing, tools: MailboxTools): Promise<Offer | 
     return result && { ...show(leasing, leasing.log, result.message), ...result, skill: null }
   }
   if (isTerminal(stateOf(load.state))) return end(leasing, tools, {})
+  if (!reclaimed && isShared(one) && !(await isForThis(leasing, tools))) return passBy(leasing, tools)
   if (!reclaimed && !(await mayStill(leasing, tools)))
     return end(leasing, tools, {
       state: 'TASK_STATE_REJECTED',
@@ -119,8 +123,26 @@ async function offerOne(leasing: Leasing, tools: MailboxTools): Promise<Offer | 
   return show(leasing, [...leasing.log, ...added])
 }
 
+const isShared = ({ destination }: Collected): boolean => destination.startsWith(CHANNEL_LANE)
+
+/** Of what members of a channel share: not what this one takes from nobody or from not that sender, nor what goes on at another. */
+async function isForThis({ one, load, agent }: Leasing, { contacts, db }: MailboxTools): Promise<boolean> {
+  if (one.id !== one.taskId && (await holderOf(db, agent.tenant, one.taskId))) return false
+  return (await contacts.takesPost([agent], load.caller)).length > 0
+}
+
+/** For the others; not at once, or the same member would take it again. */
+async function passBy({ one, agent }: Leasing, { db }: MailboxTools): Promise<undefined> {
+  const key = { tenant: agent.tenant, destination: one.destination, id: one.id, lease: one.lease }
+  const reason = 'this member does not take it'
+  await giveBackMail(db, key, { waitMs: PASSED_MS, counts: false, code: 'NOT_TAKEN', reason, receipt: null })
+  return undefined
+}
+const PASSED_MS = 3_000
+
 /** Its sender's right, looked at once more. */
 function mayStill({ one, load, log, agent }: Leasing, { contacts }: MailboxTools): Promise<boolean> {
+  if (isShared(one)) return Promise.resolve(true)
   const allowedAs = () => ownMetadata((foldLog(log) as Task | undefined)?.metadata).allowedAs
   return contacts.mayStill(agent, load.caller, mailKindOf(one.mailKind), allowedAs)
 }

@@ -7,8 +7,10 @@ import type { CancelTaskRequest } from '../../a2a/operations.ts'
 import { isInterrupted, isTerminal, type Task } from '../../a2a/tasks.ts'
 import { LIMITS } from '../../limits.ts'
 import { uuidv7 } from '../../platform/ids.ts'
+import { holderOf } from '../../store/dealing.ts'
 import { cancelQueued, requestCancel } from '../../store/messages.ts'
 import { findTask, type TaskHead } from '../../store/tasks.ts'
+import { isChannel } from '../agents/agent.ts'
 import { toEntry } from '../tasks/entries.ts'
 import { readTask } from '../tasks/view.ts'
 import { waitFor } from '../tasks/wait.ts'
@@ -78,9 +80,12 @@ async function withdraw(head: TaskHead, tools: OperationTools): Promise<boolean>
 async function askAgent(head: TaskHead, call: AgentCall, tools: OperationTools): Promise<void> {
   const noted = await requestCancel(tools.db, head.tenant, head.id)
   if (!noted) return
-  if (call.known.connector.kind === 'mailbox') return awaitHolder(head, call, tools)
+  const holder = isChannel(call.known) ? await holderOf(tools.db, head.tenant, head.id) : undefined
+  if (call.known.connector.kind === 'mailbox' && !holder) return awaitHolder(head, call, tools)
   if (!noted.upstreamTask) return awaitCarrier(head, call, tools)
-  const answer = await tools.peer.cancel(tools.agents.target(call.known), noted.upstreamTask, tools.draining)
+  const agent = holder ? await tools.agents.find(head.tenant, holder.destination.slice('agent:'.length)) : call.known
+  if (!agent) return awaitCarrier(head, call, tools)
+  const answer = await tools.peer.cancel(tools.agents.target(agent), noted.upstreamTask, tools.draining)
   if (answer.kind === 'canceled') await recordCanceled(head, tools)
   if (answer.kind === 'other') await awaitEnd(head, call, tools, LIMITS.cancelWaitMs)
   if (answer.kind === 'refused')

@@ -7,9 +7,10 @@ import type { SendMessageRequest, SendMessageResponse } from '../../a2a/operatio
 import { isInterrupted, isTerminal, type Message, type Task } from '../../a2a/tasks.ts'
 import { LIMITS } from '../../limits.ts'
 import type { EventStream, StreamEntry } from '../../ports.ts'
+import { holderOf } from '../../store/dealing.ts'
 import { readQueues } from '../../store/queues.ts'
 import { findTask, type TaskHead } from '../../store/tasks.ts'
-import { type Agent, waitsText } from '../agents/agent.ts'
+import { type Agent, isChannel, waitsText } from '../agents/agent.ts'
 import { presenceOf } from '../agents/presence.ts'
 import { continueTask } from '../tasks/continue.ts'
 import { answerMessage, loneMessage, withFacts } from '../tasks/facts.ts'
@@ -143,6 +144,7 @@ async function accept(params: SendMessageRequest, call: AgentCall, tools: Operat
   const recipient = {
     ...(await ringing(recipientOf(call.known), params, call, tools)),
     ...(admission && { admission }),
+    ...(head && isChannel(call.known) && (await holderOf(tools.db, head.tenant, head.id))),
   }
   const opened = head
     ? await continueTask(params, call, head, again, recipient, tools)
