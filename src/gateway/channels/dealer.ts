@@ -40,8 +40,7 @@ export const TAKERS: ReadonlySet<string> = new Set(['mailbox', 'a2a', 'mcp'])
 export function createDealer(tools: DealerTools): Dealer {
   const { db, clock, signals } = tools
   const waiting = new Map<string, ChannelName>()
-  /** By member's lane: channels that it was given something from, or could have been. */
-  const channelsOf = new Map<string, Map<string, ChannelName>>()
+  const lanes = createLanes()
   const stops: (() => void)[] = []
   let wakeUp = () => {}
 
@@ -50,17 +49,7 @@ export function createDealer(tools: DealerTools): Dealer {
     wakeUp()
   }
   const freed = ({ destination }: { destination: string }) => {
-    for (const channel of channelsOf.get(destination)?.values() ?? []) ask(channel)
-  }
-  function learn(channel: ChannelName, members: readonly Agent[]): void {
-    if (members.length === 0) return
-    // The channel's own lane as well: what a member that collects gave back is to be given.
-    for (const destination of [channelLane(channel.name), ...members.map((one) => one.destination)]) {
-      const known = channelsOf.get(destination) ?? new Map<string, ChannelName>()
-      known.set(`${channel.tenant} ${channel.name}`, channel)
-      channelsOf.set(destination, known)
-      if (channelsOf.size > LIMITS.agentCacheMax) channelsOf.delete(channelsOf.keys().next().value as string)
-    }
+    for (const channel of lanes.of(destination)) ask(channel)
   }
 
   async function work(signal: AbortSignal): Promise<void> {
@@ -68,7 +57,7 @@ export function createDealer(tools: DealerTools): Dealer {
       if (signal.aborted) return
       waiting.delete(key)
       try {
-        learn(channel, await dealOut(channel, tools))
+        lanes.learn(channel, await dealOut(channel, tools))
       } catch (error) {
         tools.loopTools.onError('dealer', error)
       }
@@ -113,6 +102,24 @@ export function createDealer(tools: DealerTools): Dealer {
     },
     wake(tenant, destination) {
       if (destination.startsWith(LANE)) ask({ tenant, name: destination.slice(LANE.length) })
+    },
+  }
+}
+
+/** By lane: the channels that its agent was given something from, or could have been. */
+function createLanes() {
+  const known = new Map<string, Map<string, ChannelName>>()
+  return {
+    of: (destination: string): Iterable<ChannelName> => known.get(destination)?.values() ?? [],
+    learn(channel: ChannelName, members: readonly Agent[]): void {
+      if (members.length === 0) return
+      // The channel's own lane as well: what a member that collects gave back is to be given.
+      for (const destination of [channelLane(channel.name), ...members.map((one) => one.destination)]) {
+        const channels = known.get(destination) ?? new Map<string, ChannelName>()
+        channels.set(`${channel.tenant} ${channel.name}`, channel)
+        known.set(destination, channels)
+        if (known.size > LIMITS.agentCacheMax) known.delete(known.keys().next().value as string)
+      }
     },
   }
 }

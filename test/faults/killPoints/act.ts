@@ -9,7 +9,7 @@ import type { Line, Sent } from '../checkers.ts'
 import type { Dice } from '../dice.ts'
 
 /** Names of the agents that every scenario finds. */
-export type AgentName = 'dedupes' | 'polls' | 'old' | 'rest' | 'once' | 'few' | 'box'
+export type AgentName = 'dedupes' | 'polls' | 'old' | 'rest' | 'once' | 'few' | 'box' | `channels/${string}`
 
 export interface Stage {
   /** Where to ask now: of several replicas, one or the other. */

@@ -21,6 +21,7 @@ test.each([
   ['send, immediate', 4],
   ['send, immediate', 12],
   ['mailbox: take and complete', 9],
+  ['channel: the answers of members, and the end of their parent', 25],
 ])('%s, killed at its failpoint %i: nothing lost, nothing doubled', async (name, k) => {
   const scenario = SCENARIOS.find((one) => one.name === name)
   if (!scenario) throw new Error(`there is no scenario "${name}"`)

@@ -1,4 +1,5 @@
 /** All of them, in the order in which they are played. */
+import { CHANNELS } from './channels.ts'
 import { COLLECTS } from './collects.ts'
 import { FORGETS } from './forgets.ts'
 import { MANAGES } from './manages.ts'
@@ -6,4 +7,11 @@ import type { Scenario } from './scenario.ts'
 import { SENDS } from './sends.ts'
 import { WEBHOOKS } from './webhooks.ts'
 
-export const SCENARIOS: readonly Scenario[] = [...SENDS, ...WEBHOOKS, ...COLLECTS, ...MANAGES, ...FORGETS]
+export const SCENARIOS: readonly Scenario[] = [
+  ...SENDS,
+  ...WEBHOOKS,
+  ...COLLECTS,
+  ...CHANNELS,
+  ...MANAGES,
+  ...FORGETS,
+]
