@@ -21,6 +21,7 @@ import { roomIn } from './guards.ts'
 import { channelRoutes } from './http/admin/channels.ts'
 import { conversationRoutes } from './http/admin/conversations.ts'
 import { dataRoutes } from './http/admin/data.ts'
+import { searchRoutes } from './http/admin/search.ts'
 import { createAccess, type Face } from './http/face.ts'
 import { leadsHere } from './http/hosts.ts'
 import { roomRoutes } from './http/rooms/rooms.ts'
@@ -174,7 +175,7 @@ function buildFaces(
   }
   const tailing = { clock, limits, draining: draining.signal, tails: parts.tails }
   const rooms = { ...shared, ...parts, ...tailing, signals, demo: config.demoRooms === 'on' }
-  return [channelRoutes(shared), conversationRoutes({ ...shared, ...tailing }), roomRoutes(rooms)]
+  return [searchRoutes(shared), channelRoutes(shared), conversationRoutes({ ...shared, ...tailing }), roomRoutes(rooms)]
 }
 
 /** In the name of whose task it is. false: not now. */

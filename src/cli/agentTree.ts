@@ -1,6 +1,6 @@
 /** The verbs on agents, and what makes one of a program or a host. */
 import { CHANNELS } from './channelTree.ts'
-import type { CommandRow } from './commandRow.ts'
+import type { CommandRow, OptionRow } from './commandRow.ts'
 import type { AgentVerb } from './commands/agent.ts'
 import { INBOX } from './inboxTree.ts'
 import { MCP } from './mcpTree.ts'
@@ -10,11 +10,12 @@ import { WORK } from './workTree.ts'
 
 const agent = async () => import('./commands/agent.ts')
 
-const verb = (name: AgentVerb, about: string): CommandRow => ({
+const verb = (name: AgentVerb, about: string, options: readonly OptionRow[] = []): CommandRow => ({
   path: `agent ${name}`,
   args: '<name>',
   group: GATEWAY,
   about,
+  options,
   examples: [`agent ${name} invoices`],
   run: async () => (await agent()).verb(name),
 })
@@ -88,7 +89,9 @@ export const AGENTS: readonly CommandRow[] = [
     run: async () => (await agent()).approve,
   },
   verb('drain', 'pause, and wait until what is under way has come home'),
-  verb('rotate-key', 'a new token for a mailbox; the old one ends'),
+  verb('rotate-key', 'a new token for a mailbox; the old one ends', [
+    ['--grace <duration>', 'the old one is good for so long beside it (default: 0s; a week at most)'],
+  ]),
   {
     path: 'agent remove',
     args: '<name>',

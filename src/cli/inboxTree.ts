@@ -75,6 +75,22 @@ export const INBOX: readonly CommandRow[] = [
     run: async () => (await commands()).receipts,
   },
   {
+    path: 'search',
+    args: '<words...>',
+    group: MAILBOX,
+    about: 'what was said in what you have sent or been sent: words, "a phrase", or, -not',
+    options: [
+      ['--participant <who>', 'with this one: a caller, or agent:<name>'],
+      ['--context-id <id>', 'in this conversation'],
+      ['--kind <kinds>', 'task, note, call or post, with commas'],
+      ['--since <time>', 'opened since then, ISO 8601'],
+      ['--until <time>', 'opened before then'],
+      ['--limit <n>', 'at most so many (default: 50)'],
+    ],
+    examples: ['search invoice march', 'search invoice --participant agent:bob'],
+    run: async () => (await import('./commands/search.ts')).search,
+  },
+  {
     path: 'contact list',
     group: MAILBOX,
     about: 'whom a mailbox takes messages from, and who asks',

@@ -70,6 +70,7 @@ export const DEMANDS: Readonly<Record<string, Demand>> = {
   'POST /v1/channels/:name/members': ['send'],
   'DELETE /v1/channels/:name/members': ['send'],
   'DELETE /v1/channels/:name/members/:agent': ['send'],
+  'GET /v1/search': ['read'],
   'GET /v1/conversations': ['read'],
   'GET /v1/conversations/:id': ['read'],
   'GET /v1/conversations/:id/events': ['read'],

@@ -172,14 +172,16 @@ const ROTATE: Statement = {
 with old as (
   select 1 where exists (select 1 from agents where tenant = $2 and name = substr($3::text, 7))
 ), gone as (
-  update api_keys set revoked_at = now() where tenant = $2 and caller = $3 and kind = 'agent' and revoked_at is null and id <> $1 returning id
+  update api_keys set revoked_at = case when $17::float8 = 0 then now() end,
+    expires_at = case when $17::float8 = 0 then expires_at else least(expires_at, now() + make_interval(secs => $17::float8)) end
+  where tenant = $2 and caller = $3 and kind = 'agent' and revoked_at is null and id <> $1 returning id
 ), ${noting('(select $2::text as tenant from old)', 12)}
 ${insertKey('old', 1)} returning id`,
 }
 /**
- * A new key for an agent in place of its older ones. false: there is no such agent.
+ * A new key for an agent in place of its older ones, which are good for `graceSeconds` more. false: there is no such agent.
  *
  * The older rows and the new one are different rows of one table, so that both changes fit in one statement.
  */
-export const rotateAgentKey = async (db: Db, key: NewKey, note: AuditNote): Promise<boolean> =>
-  (await db.query(ROTATE, [...keyValues(key), ...auditValues(note)])).length === 1
+export const rotateAgentKey = async (db: Db, key: NewKey, graceSeconds: number, note: AuditNote): Promise<boolean> =>
+  (await db.query(ROTATE, [...keyValues(key), ...auditValues(note), graceSeconds])).length === 1

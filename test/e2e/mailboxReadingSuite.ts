@@ -1,7 +1,7 @@
 /** Looking without taking: lists, marks, a watch, presence. Real sockets, a real database, run on both drivers. */
 import { describe, expect, test } from 'vitest'
 import type { Collector } from '../support/collector.ts'
-import { aMailboxWorld, EXTENSION, now, type OpenDatabase, wish } from './mailboxWorld.ts'
+import { aMailboxWorld, EXTENSION, now, type OpenDatabase, stateOf, wish } from './mailboxWorld.ts'
 
 export function mailboxReadingSuite(driver: string, open: OpenDatabase) {
   describe(`looking into a mailbox on ${driver}`, () => {
@@ -101,6 +101,44 @@ export function mailboxReadingSuite(driver: string, open: OpenDatabase) {
       const { agent: other } = await anAgent()
       await world().client(other.name, agent.token).send('x', { configuration: now })
       await expect.poll(async () => (await get(agent, `/v1/agents/${agent.name}`)).presence.state).toBe('available')
+    })
+
+    test('finds what was said, in messages and results, of what one takes part in', async () => {
+      const { agent, client, send } = await anAgent()
+      const { agent: sender } = await anAgent()
+      const { agent: stranger } = await anAgent()
+      const asSender = world().client(agent.name, sender.token)
+      const march = await asSender.send('the invoice of March, for the blue house', { configuration: now })
+      const april = await asSender.send('the invoice of April', { configuration: now, ...wish({ kind: 'note' }) })
+      await send('another invoice')
+      const work = await agent.lease({ contextId: march.contextId })
+      await agent.say(work.lease, 'complete', { text: 'it comes to twelve guilders' })
+      const search = async (who: Collector | undefined, query: string) => {
+        const token = who?.token ?? world().gateway.adminKey
+        const { status, json } = await agent.call(`/v1/search?${query}`, undefined, { method: 'GET', token })
+        return status === 200
+          ? json.items.map(({ task }: { task: string }) => task)
+          : [status, json.violations?.[0]?.field]
+      }
+      const ours = `participant=${encodeURIComponent(`agent:${sender.name}`)}`
+      expect(await search(sender, 'q=invoice')).toEqual([april.id, march.id])
+      expect(await search(agent, `q=invoice&${ours}`)).toEqual([april.id, march.id])
+      expect(await search(agent, 'q=invoice')).toHaveLength(3)
+      expect(await search(stranger, 'q=invoice')).toEqual([])
+      expect(await search(sender, 'q=guilders')).toEqual([march.id])
+      expect(await search(sender, 'q=%22blue+house%22')).toEqual([march.id])
+      expect(await search(sender, 'q=invoice+-april')).toEqual([march.id])
+      expect(await search(sender, 'q=invoice&kind=note')).toEqual([april.id])
+      expect(await search(sender, `q=invoice&contextId=${march.contextId}`)).toEqual([march.id])
+      expect(await search(sender, 'q=invoice&until=2020-01-01T00:00:00Z')).toEqual([])
+      expect(await search(undefined, `q=guilders&${ours}`)).toEqual([march.id])
+      expect(await search(sender, 'q=')).toEqual([400, 'q'])
+      const call = (path: string) => sender.call(path, undefined, { method: 'GET' })
+      const first = await call('/v1/search?q=invoice&limit=1')
+      expect(first.json.items).toMatchObject([{ task: april.id, text: 'the invoice of April', sequence: 1 }])
+      const second = await call(`/v1/search?q=invoice&limit=1&cursor=${encodeURIComponent(first.json.next)}`)
+      expect(second.json.items).toMatchObject([{ task: march.id }])
+      expect(stateOf(await client.get(march.id))).toBe('TASK_STATE_COMPLETED')
     })
   })
 }

@@ -77,6 +77,7 @@ export const ROUTES: Readonly<Record<string, Who | typeof ANYONE>> = {
   'POST /v1/channels/:name/members': SENDS,
   'DELETE /v1/channels/:name/members': SENDS,
   'DELETE /v1/channels/:name/members/:agent': SENDS,
+  'GET /v1/search': READS,
   'GET /v1/conversations': READS,
   'GET /v1/conversations/:id': READS,
   'GET /v1/conversations/:id/events': READS,

@@ -77,6 +77,12 @@ onBothDrivers('management', (db) => {
     expect(env.text).toMatch(/^GW_AGENT=loud\nGW_URL=http\S+\nGW_TOKEN=wp_\S+\n$/)
     const rotated = await post('/v1/agents/shout/rotate-key', {}, first.json.token)
     expect(rotated.json.token).not.toBe(first.json.token)
+    const standing = async (key: string) => (await world.ask('/v1/agents/shout', { key })).status
+    expect([await standing(first.json.token), await standing(rotated.json.token)]).toEqual([401, 200])
+    const beside = await post('/v1/agents/shout/rotate-key', { graceSeconds: 3_600 }, rotated.json.token)
+    expect([await standing(rotated.json.token), await standing(beside.json.token)]).toEqual([200, 200])
+    expect((await post('/v1/agents/shout/rotate-key', {}, beside.json.token)).status).toBe(200)
+    expect((await post('/v1/agents/shout/rotate-key', { graceSeconds: -1 })).status).toBe(400)
   })
 
   test('enrolling is for this machine, for mailboxes, not for web pages, and can be off', async () => {

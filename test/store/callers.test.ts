@@ -113,10 +113,12 @@ onBothDrivers('keys', (db) => {
       key('keys-6', { caller: 'agent:shout', kind: 'agent' }),
     ]
     await createAgent(db(), agent, { agentsMax: 10, note: note('agent.registered'), key: older })
-    expect(await rotateAgentKey(db(), newer, note('agent.tokenRotated'))).toBe(true)
+    expect(await rotateAgentKey(db(), newer, 0, note('agent.tokenRotated'))).toBe(true)
     expect((await findKey(db(), older.id))?.live).toBe(false)
     expect((await findKey(db(), newer.id))?.live).toBe(true)
-    expect(await rotateAgentKey(db(), key('keys-6', { caller: 'agent:nobody', kind: 'agent' }), note('x'))).toBe(false)
+    expect(await rotateAgentKey(db(), key('keys-6', { caller: 'agent:nobody', kind: 'agent' }), 0, note('x'))).toBe(
+      false,
+    )
   })
 
   test('a note alone is kept as it was given', async () => {

@@ -76,7 +76,13 @@ export type AgentVerb = 'probe' | 'pause' | 'resume' | 'drain' | 'rotate-key'
 export const verb =
   (name: AgentVerb): Run =>
   async (call) =>
-    told(await call.gateway.send('POST', `${path(call.args[0])}/${name}`), call)
+    told(await call.gateway.send('POST', `${path(call.args[0])}/${name}`, bodyOf(name, call)), call)
+
+/** Two tokens at once for a while, so that whoever has the older one can be given the newer. */
+function bodyOf(name: AgentVerb, call: Invocation): object | undefined {
+  const graceMs = name === 'rotate-key' ? call.duration('grace') : undefined
+  return graceMs === undefined ? undefined : { graceSeconds: Math.round(graceMs / 1_000) }
+}
 
 export const add: Run = async (call) =>
   told(await call.gateway.send('POST', '/v1/agents', await registration(call)), call)

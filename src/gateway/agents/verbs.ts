@@ -24,8 +24,8 @@ export interface Verbs {
    * Throws PERMISSION_DENIED for anybody but an administrator; CONFLICT when nothing waits, or another change does.
    */
   approve(name: string, change: string | undefined, by: Caller): Promise<Agent>
-  /** A new token in place of a mailbox's older ones. */
-  rotateToken(name: string, by: Caller): Promise<string>
+  /** A new token in place of a mailbox's older ones, which are good for `graceSeconds` (0) more. */
+  rotateToken(name: string, by: Caller, graceSeconds?: number): Promise<string>
 }
 
 /** Starting a program on this machine is for whoever can write its files, not for whoever has a key. */
@@ -95,12 +95,15 @@ export function createVerbs(tools: VerbTools): Verbs {
     pause: async (name, reason, by) => setPaused(await owned(name, by), true, reason, by),
     resume: async (name, by) => setPaused(await owned(name, by), false, undefined, by),
     approve: async (name, change, by) => approve(await owned(name, by), change, { ...tools, by }),
-    async rotateToken(name, by) {
+    async rotateToken(name, by, graceSeconds = 0) {
       const agent = await owned(name, by)
       if (agent.connector.kind !== 'mailbox') throw wrong('connector', 'only a mailbox has a token')
       const { token, key } = tools.newAgentKey({ tenant: agent.tenant, name: agent.name, by: by.id })
-      const note = noteOf(by, 'agent.tokenRotated', agent.name, { key: key.id })
-      if (!(await rotateAgentKey(db, key, note))) throw unknownAgent(agent.name)
+      const note = noteOf(by, 'agent.tokenRotated', agent.name, {
+        key: key.id,
+        ...(graceSeconds > 0 && { graceSeconds }),
+      })
+      if (!(await rotateAgentKey(db, key, graceSeconds, note))) throw unknownAgent(agent.name)
       changed(agent, 'token', by.id)
       return token
     },

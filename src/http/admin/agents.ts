@@ -175,10 +175,14 @@ function addVerbs(face: Face, tools: AgentRoutesTools, look: Look): void {
 
   face.post('/v1/agents/:agent/rotate-key', async (context) => {
     const by = await access.require(context)
-    const token = await agents.rotateToken(context.req.param('agent'), by)
+    const { graceSeconds } = checked(ROTATION, await jsonBody(context))
+    const token = await agents.rotateToken(context.req.param('agent'), by, graceSeconds)
     return context.json({ name: context.req.param('agent').toLowerCase(), token })
   })
 }
+
+/** How long the older token is good beside the new one: a week at most. */
+const ROTATION = z.strictObject({ graceSeconds: z.int().min(0).max(604_800).optional() })
 
 async function visible(context: FaceContext, by: Caller, agents: Agents): Promise<Agent> {
   const name = context.req.param('agent') ?? ''

@@ -47,8 +47,7 @@ export function conversationRoutes(tools: ConversationRoutesTools): Face {
       ({ newest }) => newest,
     )
     // Nothing more in this stretch of time, but there is an older one.
-    const on = lookedTo === null ? {} : page.answer([lookedTo, ...Array(page.fetch)], String, () => lookedTo)
-    return context.json({ ...('next' in on && { next: on.next }), ...shown })
+    return context.json({ ...(lookedTo !== null && { next: page.write(lookedTo) }), ...shown })
   })
 
   face.get('/v1/conversations/:id', async (context) => {
