@@ -7,11 +7,4 @@ import type { Scenario } from './scenario.ts'
 import { SENDS } from './sends.ts'
 import { WEBHOOKS } from './webhooks.ts'
 
-export const SCENARIOS: readonly Scenario[] = [
-  ...SENDS,
-  ...WEBHOOKS,
-  ...COLLECTS,
-  ...CHANNELS,
-  ...MANAGES,
-  ...FORGETS,
-]
+export const SCENARIOS: readonly Scenario[] = [...SENDS, ...WEBHOOKS, ...COLLECTS, ...CHANNELS, ...MANAGES, ...FORGETS]
