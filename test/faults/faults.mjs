@@ -1,5 +1,6 @@
 /**
  * `npm run faults -- --profile smoke|main --seed N [--runs K] [--json]`: random faults under load, with seeds N, N+1, …
+ * `--only REGEXP`: with no other classes of faults than those.
  * `npm run faults -- --profile release [--runs K]`: the same in legs, K of them; one that is broken off goes on where it was.
  * `npm run faults -- --planted [n]`: builds with one of sixteen bugs each, and fails if the checkers do not find it.
  * `npm run faults -- --profile outage`: an agent that was never started, and a gateway that is killed fifty times.
@@ -18,6 +19,7 @@ const { values, positionals } = parseArgs({
     profile: { type: 'string', default: 'smoke' },
     seed: { type: 'string', default: '1' },
     runs: { type: 'string' },
+    only: { type: 'string', default: '' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -49,7 +51,12 @@ function runSeed(seed) {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   const file = { outage: 'outage', resume: 'resume' }[profile] ?? 'faults'
-  const good = run(file, { FAULTS_PROFILE: profile, FAULTS_SEED: String(seed), FAULTS_OUT: folder })
+  const good = run(file, {
+    FAULTS_PROFILE: profile,
+    FAULTS_SEED: String(seed),
+    FAULTS_OUT: folder,
+    FAULTS_ONLY: values.only,
+  })
   const report = join(folder, 'report.json')
   if (values.json && existsSync(report)) process.stdout.write(readFileSync(report, 'utf8'))
   return good

@@ -1,9 +1,14 @@
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { FAULTS } from './nemesis/nemesis.ts'
 import { faultRun, PROFILES, pageOf } from './run.ts'
 
-const profile = PROFILES[process.env.FAULTS_PROFILE ?? 'smoke']
+const named = PROFILES[process.env.FAULTS_PROFILE ?? 'smoke']
+const only = process.env.FAULTS_ONLY
+  ? Object.keys(FAULTS).filter((name) => new RegExp(process.env.FAULTS_ONLY as string).test(name))
+  : undefined
+const profile = named && only ? { ...named, only } : named
 const seed = Number(process.env.FAULTS_SEED ?? 1)
 const out = process.env.FAULTS_OUT
 

@@ -230,3 +230,10 @@ export async function storm(place: Place): Promise<void> {
   await Promise.all(Array.from({ length: 8 }, () => deliver(place, sent, 'immediate')))
   remember(place, sent)
 }
+
+/** So many messages to one agent, side by side; each is its own conversation. */
+export async function flood(place: Place, agent: string, count: number): Promise<void> {
+  await Promise.all(
+    Array.from({ length: count }, () => deliver(place, newMessage(place, { agent, contextId: uuidv7() }), 'immediate')),
+  )
+}

@@ -16,6 +16,7 @@ export interface Enrolled {
   /** In the default tenant. */
   readonly prober: Party
   readonly collectorTokens: readonly string[]
+  readonly admins: readonly Pick<Party, 'tenant' | 'key' | 'addressOf'>[]
 }
 
 /** Registers all agents in every tenant and makes the keys; what must stay secret is added to `secrets`. */
@@ -39,15 +40,17 @@ export async function enrol(
     return { caller, tenant, key, speech: createSpeech(key), addressOf }
   }
   const collectorTokens: string[] = []
+  const admins: Enrolled['admins'][number][] = []
   for (const tenant of TENANTS) {
     const { key } = await call('/v1/keys', ADMIN_KEY, { caller: `${tenant}-admin`, tenant, permits: ['admin'] })
     for (const agent of agents) await call('/v1/agents', key, { ...agent, name: nameIn(tenant)(agent.name) })
     const box = { name: nameIn(tenant)(COLLECTS), connector: { kind: 'mailbox' }, maxAttempts: 50, maxInflight: 64 }
     collectorTokens.push((await call('/v1/agents', key, box)).token)
     secrets.push(key)
+    admins.push({ tenant, key, addressOf: nameIn(tenant) })
   }
   secrets.push(...collectorTokens)
   const parties: Party[] = []
   for (const [caller, tenant] of Object.entries(CALLERS)) parties.push(await party(caller, tenant, nameIn(tenant)))
-  return { parties, prober: await party('prober', 'default', (name) => name), collectorTokens }
+  return { parties, prober: await party('prober', 'default', (name) => name), collectorTokens, admins }
 }

@@ -47,7 +47,8 @@ const test: Profile = {
   messagesMax: 600,
   everyMs: 900,
   classesMin: 10,
-  avoid: /longer than a lease|ten minutes off|old snapshot|slow headers/,
+  avoid:
+    /longer than a lease|ten minutes off|old snapshot|slow headers|stands still|statement on its way|descriptors|herd waits/,
   faultsAtOnce: 2,
 }
 const smoke: Profile = {

@@ -80,6 +80,7 @@ export async function faultRun(profile: Profile, seed: number, tell: Tell, optio
       spilled: scene.spilled,
       collects: COLLECTS,
       leaseMs,
+      decoyed: scene.decoy.log.entries.map(({ path }) => path),
       jwts: await verifyTokens(
         scene.receiver.log.entries,
         scene.replicas.map(({ process }) => process.url),
@@ -148,7 +149,7 @@ async function torture(scene: Scene, { profile, load, leaseMs, seed, tell }: Tor
     if (elapsed >= secondsMax) return true
     return elapsed >= seconds && load.evidence.sent.length >= tasksMin && struck >= faultsMin
   }
-  const stage = { scene, dice: dice(seed + 3), storm: () => load.storm(), leaseMs }
+  const stage = { scene, dice: dice(seed + 3), storm: () => load.storm(), flood: load.flood, leaseMs }
   const struck = await torment(stage, {
     everyMs,
     classesMin,

@@ -6,7 +6,7 @@ import { type Receiver, startReceiver } from '../support/receiver.ts'
 import { ADMIN_KEY, aReplica, MASTER_KEY, type ReplicaOptions, type ReplicaProcess } from '../support/replicas.ts'
 import { aTcpLine, type TcpLine } from '../support/tcpLine.ts'
 import { type Dice, dice, nap } from './dice.ts'
-import { COLLECTS, enrol } from './parties.ts'
+import { COLLECTS, type Enrolled, enrol } from './parties.ts'
 import type { Party } from './record.ts'
 import type { Door } from './speech.ts'
 
@@ -21,6 +21,8 @@ export interface StagedAgent {
   /** May lose its memory. */
   readonly forgets: boolean
   meddle(how: (() => Wire | undefined) | undefined): void
+  /** Its card says that it is there; undefined: where it is. */
+  move(to: string | undefined): void
 }
 
 export interface Staged {
@@ -44,6 +46,10 @@ export interface Scene {
   readonly agents: readonly StagedAgent[]
   readonly receiver: Receiver
   readonly receiverLine: TcpLine
+  /** Where a card that lies says that its agent is: nobody may be sent there. */
+  readonly decoy: Receiver
+  /** Operators, one of each tenant. */
+  readonly admins: Enrolled['admins']
   /** Base of push URLs, ends with '/'. */
   readonly pushTo: string
   readonly parties: readonly Party[]
@@ -88,12 +94,13 @@ export const AGENTS = { dedupes: 45, polls: 12, plain: 22, old: 12, [COLLECTS]: 
 
 async function stageAgent(name: keyof typeof DESCRIBED, random: Dice): Promise<StagedAgent> {
   let how: (() => Wire | undefined) | undefined
+  let at: string | undefined
   const line = await aTcpLine({ target: () => ({ port: Number(new URL(agent.url).port) }), random: random.next })
   const agent: ScriptedAgent = await startAgent({
     ...DESCRIBED[name],
     meddle: () => how?.(),
     // Everything that the gateway says to the agent goes over the line.
-    card: (card) => JSON.parse(JSON.stringify(card).replaceAll(agent.url, `http://127.0.0.1:${line.port}/`)),
+    card: (card) => JSON.parse(JSON.stringify(card).replaceAll(agent.url, at ?? `http://127.0.0.1:${line.port}/`)),
   })
   return {
     name,
@@ -104,6 +111,9 @@ async function stageAgent(name: keyof typeof DESCRIBED, random: Dice): Promise<S
     forgets: name === 'old',
     meddle: (next) => {
       how = next
+    },
+    move: (to) => {
+      at = to
     },
   }
 }
@@ -159,6 +169,7 @@ export async function setScene({
   const names = Object.keys(DESCRIBED) as (keyof typeof DESCRIBED)[]
   const agents = await Promise.all(names.map((name) => stageAgent(name, random)))
   const receiver = await startReceiver()
+  const decoy = await startReceiver()
   const receiverLine = await aTcpLine({
     target: () => ({ port: Number(new URL(receiver.url).port) }),
     random: random.next,
@@ -176,7 +187,7 @@ export async function setScene({
   for (let index = 0; index < count; index++) replicas.push(await stageReplica(index, { databaseUrl, random, run }))
   for (const { process } of replicas) await process.start()
   const gateway = replicas[0]?.process.url as string
-  const { parties, prober, collectorTokens } = await enrol(
+  const { parties, prober, collectorTokens, admins } = await enrol(
     gateway,
     agents.map((one) => ({ name: one.name, ...registrationOf(one) })),
     secrets,
@@ -198,6 +209,8 @@ export async function setScene({
     agents,
     receiver,
     receiverLine,
+    decoy,
+    admins,
     pushTo: `http://127.0.0.1:${receiverLine.port}/`,
     parties,
     prober,
@@ -208,7 +221,7 @@ export async function setScene({
     async strike() {
       await Promise.all([...parties, prober].map(({ speech }) => speech.close()))
       await Promise.all(replicas.map(({ process }) => process.remove()))
-      await Promise.all([...agents.map(({ agent }) => agent.stop()), receiver.stop()])
+      await Promise.all([...agents.map(({ agent }) => agent.stop()), receiver.stop(), decoy.stop()])
       await Promise.all(lines.map((line) => line.close()))
       if (!given) await postgres.stop()
     },

@@ -3,7 +3,7 @@ import { uuidv7 } from '../../src/platform/ids.ts'
 import type { Place, Workplace } from './asking.ts'
 import { type Dice, dice } from './dice.ts'
 import { createHistory } from './history.ts'
-import { OPERATIONS, type OperationRow, storm } from './operations.ts'
+import { flood, OPERATIONS, type OperationRow, storm } from './operations.ts'
 import { type ClientState, type Evidence, newEvidence, type Party } from './record.ts'
 import { type Door, WAYS, type Way } from './speech.ts'
 
@@ -37,6 +37,8 @@ export interface Workload {
   finished(): Promise<unknown>
   /** One message, eight times at once. */
   storm(): Promise<void>
+  /** So many messages to one agent, side by side, each its own conversation. */
+  flood(agent: string, count: number): Promise<void>
   stop(): Promise<void>
 }
 
@@ -106,6 +108,7 @@ export function runWorkload(options: WorkloadOptions): Workload {
     place: stormy,
     finished: () => running,
     storm: () => storm(stormy),
+    flood: (agent, count) => flood(stormy, agent, count),
     async stop() {
       stopping = true
       await running

@@ -31,6 +31,8 @@ export interface ReplicaProcess {
   pause(): void
   resume(): void
   readonly running: () => boolean
+  /** Waits for an end that is expected; one that is told as a success, and none within `ms`, are collapses. */
+  ended(ms: number): Promise<void>
   /** Ends that nobody had asked for. */
   readonly collapses: readonly string[]
   /** What it wrote to its log since its first start. */
@@ -112,6 +114,17 @@ export async function aReplica(options: ReplicaOptions): Promise<ReplicaProcess>
       if (!one) return
       one.kill(signal)
       await exited(one)
+    },
+    async ended(ms) {
+      const one = child
+      child = undefined
+      if (!one) return
+      const late = new Promise<'late'>((resolve) => setTimeout(() => resolve('late'), ms).unref())
+      if ((await Promise.race([exited(one), late])) === 'late') {
+        collapses.push(`went on after what should have ended it: ${output.slice(-1_000)}`)
+        one.kill('SIGKILL')
+        await exited(one)
+      } else if (one.exitCode === 0) collapses.push(`ended with 0 after what nobody caught: ${output.slice(-1_000)}`)
     },
     pause: () => void child?.kill('SIGSTOP'),
     resume: () => void child?.kill('SIGCONT'),

@@ -1,6 +1,7 @@
 /** All checkers over one run. */
 import type { Case, Checker, Finding } from './checker.ts'
 import {
+  cardsAreNotFollowed,
   gaplessAndFinal,
   legalTransitions,
   nothingOfOthers,
@@ -46,6 +47,7 @@ const CHECKERS: readonly Checker[] = [
   collectedOnce,
   orderedConversations,
   alive,
+  cardsAreNotFollowed,
 ]
 
 export interface CheckOptions {

@@ -78,6 +78,8 @@ export interface Case {
   /** How many wait for it: the name of the agent that collects. */
   readonly collects?: string
   readonly leaseMs: number
+  /** What was asked of where a card that lies had said its agent was. */
+  readonly decoyed?: readonly string[]
   /** Of each webhook with a token signature: does it hold? Undefined: not looked at. */
   readonly jwts?: readonly { readonly id: string; readonly good: boolean }[]
 }

@@ -241,3 +241,11 @@ export const secretsStay = ({ evidence, books, spilled, agents }: Case, secrets:
         if (body.includes(secret)) violations.push(`agent ${name} was told ${secret.slice(0, 6)}…`)
   return found('C23 secrets stay put', secrets.length, violations)
 }
+
+/** SR-43: a card does not lead us to another host; its agent goes on where it was registered. */
+export const cardsAreNotFollowed: Checker = ({ decoyed = [], faults }) =>
+  found(
+    'SR-43 a card does not lead us elsewhere',
+    faults.filter(({ name }) => name.startsWith('F58')).length,
+    decoyed.map((path) => `${path} was asked of another host`),
+  )

@@ -22,6 +22,17 @@ async function meddling(staged: StagedAgent, wire: () => Wire | undefined, ms: n
   staged.meddle(undefined)
 }
 
+/** By an operator of each tenant: its card is looked at now, and not when it is old. */
+async function refetch({ name }: StagedAgent, { admins, replicas }: Stage['scene']): Promise<void> {
+  for (const { key, addressOf } of admins)
+    await fetch(`${replicas[0]?.process.url}/v1/agents/${addressOf(name)}/probe`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
+      body: '{}',
+      signal: AbortSignal.timeout(3_000),
+    }).catch(() => undefined)
+}
+
 const raw = (status: number, headers: Record<string, string> = {}): Wire => ({ raw: { status, headers, body: '' } })
 const BUSY = [
   raw(429, { 'retry-after': '1' }),
@@ -91,12 +102,28 @@ export const AGENT_FAULTS: Readonly<Record<string, FaultClass>> = {
     async ({ agent }) => agent.restart({ forget: true }),
     ({ forgets }) => forgets,
   ),
+  'F58 the card of an agent says that it is elsewhere': toAgent(async (staged, { scene }) => {
+    staged.move(scene.decoy.url)
+    await refetch(staged, scene)
+    await nap(1_500)
+    staged.move(undefined)
+    await refetch(staged, scene)
+  }),
+  'F64 a herd waits for an agent that returns': toAgent(
+    async ({ name, agent }, { flood }) => {
+      await agent.stop()
+      await flood(name, 400)
+      await agent.restart()
+    },
+    ({ forgets, once }) => !forgets && !once,
+  ),
   'F70 the webhook receiver is away': toReceiver(async ({ scene, dice }) => {
     await scene.receiver.stop()
     await nap(200 + dice.below(1_500))
     await scene.receiver.start()
   }),
   'F70 the webhook receiver answers 500': answering(500, 800),
+  'F70 the webhook receiver says that it is gone': answering(410, 400),
   'F70 the webhook receiver answers 429': answering({ status: 429, headers: { 'retry-after': '1' } }, 800),
   'F70 the webhook receiver sends us elsewhere': answering(
     { status: 301, headers: { location: 'http://169.254.169.254/' } },

@@ -52,6 +52,16 @@ async function hold({ scene }: Stage, text: string, ms: number): Promise<void> {
 }
 
 export const DATABASE: Readonly<Record<string, FaultClass>> = {
+  // No clock of a server is turned here: what is written moves an hour back instead, which is the same to who compares.
+  'F11 the clock of the database has jumped by an hour': shared(async ({ scene }) => {
+    await command(
+      scene.databaseUrl,
+      `with gone as (update replicas set until = until - interval '1 hour')
+      update deliveries set leased_until = leased_until - interval '1 hour', due_at = due_at - interval '1 hour',
+        expires_at = expires_at - interval '1 hour' where state in (0, 1)`,
+      3,
+    ).catch(() => {})
+  }),
   'F20 the database is killed and restarted': shared(async ({ scene, dice }) => {
     await scene.postgres.kill('SIGQUIT')
     await nap(100 + dice.below(2_500))

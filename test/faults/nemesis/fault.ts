@@ -7,6 +7,8 @@ export interface Stage {
   readonly dice: Dice
   /** One message, eight times at once. */
   readonly storm: () => Promise<void>
+  /** So many messages to one agent, side by side, each its own conversation. */
+  readonly flood: (agent: string, count: number) => Promise<void>
   /** How long a lease outlives its holder. */
   readonly leaseMs: number
 }

@@ -2,11 +2,18 @@
 import { type Dice, nap } from '../dice.ts'
 import { AGENT_FAULTS } from './agents.ts'
 import { DATABASE } from './database.ts'
+import { FAILING } from './failing.ts'
 import type { FaultClass, Stage } from './fault.ts'
 import { NETWORK } from './network.ts'
 import { PROCESSES } from './processes.ts'
 
-export const FAULTS: Readonly<Record<string, FaultClass>> = { ...PROCESSES, ...DATABASE, ...NETWORK, ...AGENT_FAULTS }
+export const FAULTS: Readonly<Record<string, FaultClass>> = {
+  ...PROCESSES,
+  ...FAILING,
+  ...DATABASE,
+  ...NETWORK,
+  ...AGENT_FAULTS,
+}
 
 export interface Struck {
   readonly name: string
