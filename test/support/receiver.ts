@@ -30,6 +30,8 @@ export type ReceiverAnswer =
   | 'drip'
   /** Answers 200 when the test says so. */
   | 'held'
+  /** 200, and what a challenge asks to hear. */
+  | 'agrees'
 
 export interface Receiver {
   /** Ends with '/'. */
@@ -82,7 +84,7 @@ export function createReceiver(): Receiver {
           typeof answer === 'number'
             ? { status: answer }
             : typeof answer === 'string'
-              ? { status: answer === 'drip' || answer === 'held' ? 200 : 0 }
+              ? { status: ['drip', 'held', 'agrees'].includes(answer) ? 200 : 0 }
               : answer
         const at = performance.now()
         log.add({
@@ -102,6 +104,11 @@ export function createReceiver(): Receiver {
         }
         if ('delayMs' in told) await new Promise((resolve) => setTimeout(resolve, told.delayMs))
         if (answer === 'held') await new Promise<void>((resolve) => held.push(resolve))
+        const { challenge } = (parsed(body) ?? {}) as { challenge?: string }
+        if (answer === 'agrees' && challenge !== undefined) {
+          response.writeHead(200, { 'content-type': 'application/json' })
+          return void response.end(JSON.stringify({ challenge }))
+        }
         response.writeHead(told.status, 'headers' in told ? told.headers : {})
         response.end('body' in told ? told.body : '')
       })

@@ -275,7 +275,12 @@ async function supervise(
   const url = scenario.embedded ? undefined : databaseUrl
   const at = async (more: Record<string, string> = {}) => {
     const port = await freePort()
-    return { url: `http://127.0.0.1:${port}`, cwd: data, env: { ...environment(data, port, url), ...more }, limits }
+    return {
+      url: `http://127.0.0.1:${port}`,
+      cwd: data,
+      env: { ...environment(data, port, url), ...scenario.env, ...more },
+      limits,
+    }
   }
   const where = await at()
   const troubles: string[] = []

@@ -17,6 +17,8 @@ export interface Scenario {
   readonly fromNothing?: boolean
   /** A second replica lives on. */
   readonly survivor?: boolean
+  /** Settings beside the driver's own. */
+  readonly env?: Readonly<Record<string, string>>
   /** Bounds beside the driver's own. */
   readonly limits?: Readonly<Record<string, number>>
 }

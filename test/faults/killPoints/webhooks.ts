@@ -12,7 +12,8 @@ function arrived({ receiver }: Act, path: string): number[] {
     must((bodies.get(id) ?? body) === body, `webhook ${id} changed its body`)
     bodies.set(id, body)
     const sequence = Number(headers['webhook-seq'])
-    if (status === 200 && !seen.includes(sequence)) seen.push(sequence)
+    // A question whether it agrees is no event.
+    if (status === 200 && Number.isInteger(sequence) && !seen.includes(sequence)) seen.push(sequence)
   }
   return seen
 }
@@ -100,6 +101,54 @@ export const WEBHOOKS: readonly Scenario[] = [
         from deliveries where kind = 'webhook' and task_id = ${task.id}`) as unknown as { dead: number; owed: number }[]
       // What was owed while the config was disabled is not; what is owed was delivered or is dead, and never lost.
       must(row !== undefined && row.owed > 0 && (last ?? 0) > 1, `owed ${row?.owed}, dead ${row?.dead}`)
+    },
+  },
+  {
+    name: 'webhook receiver that says that it is gone while more waits',
+    async run(act) {
+      const { url } = hookOf(act)
+      act.receiver.always({ status: 410, delayMs: 300 })
+      const task = await act.send('dedupes', 'chunks:3', { pushTo: url })
+      await act.reaches('dedupes', task.id, 'COMPLETED')
+      await act.until('the end of what was owed', async () => {
+        const left = await act.sql`select id from deliveries where kind = 'webhook' and state in (0, 1)`
+        return left.length === 0
+      })
+      const owed = (await act.sql`
+        select seq, state, code from deliveries where kind = 'webhook' and task_id = ${task.id} order by seq`) as unknown as {
+        seq: number
+        state: number
+        code: string
+      }[]
+      const wrong = owed.filter(({ state, code }) => state !== 3 || code !== 'GONE')
+      must(owed.length > 0 && wrong.length === 0, `lost: owed are ${JSON.stringify(owed)}`)
+      const [config] = await act.sql`select disabled_at from push_configs where task_id = ${task.id}`
+      must(config?.disabled_at !== null, 'its config is not disabled')
+    },
+  },
+  {
+    name: 'webhook receiver that must agree first',
+    env: { WAYPOST_WEBHOOK_PROOF: 'required' },
+    async run(act) {
+      const { path, url } = hookOf(act)
+      act.receiver.always('agrees')
+      const task = await act.send('dedupes', 'artifact', { pushTo: url })
+      await act.reaches('dedupes', task.id, 'COMPLETED')
+      const wanted = (await logOf(act, task.id)).map(({ seq }) => seq).filter((seq) => seq >= 2)
+      await act.until(`webhooks ${wanted.join()}`, async () => {
+        if (arrived(act, path).length >= wanted.length) return true
+        // Who died between asking and hearing asks again in ten minutes: they pass.
+        await act.sql`update webhook_hosts set challenged_at = challenged_at - interval '1 hour'`
+        await act.sql`update webhook_proofs set challenged_at = challenged_at - interval '1 hour'`
+        await act.sql`update deliveries set due_at = now() where kind = 'webhook' and state = 0 and due_at > now() + interval '1 minute'`
+        return undefined
+      })
+      must(arrived(act, path).join() === wanted.join(), `webhooks ${arrived(act, path).join()} of ${wanted.join()}`)
+      const before = act.receiver.log.entries.filter(({ path: at }) => at === path)
+      must(
+        (before[0]?.json as { challenge?: string } | undefined)?.challenge !== undefined,
+        'an event came before the question',
+      )
     },
   },
 ]
