@@ -296,11 +296,11 @@ export const BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'store/tasks.ts',
-        find: '      const written = await db.query<{ id: string }>(OPEN, [...columns(rows, NEW_TASK), ...json.map(joinJson)])\n',
-        put: `      const written = await db.query<{ id: string }>(OPEN, [...columns(rows, NEW_TASK), ...json.map(joinJson)]).catch((error) => {
-        if (error.outcome === 'unknown') return rows.map(({ id }) => ({ id }))
-        throw error
-      })
+        find: '  const written = await db.query<{ id: string }>(OPEN, [...columns(rows, NEW_TASK), ...json.map(joinJson)])\n',
+        put: `  const written = await db.query<{ id: string }>(OPEN, [...columns(rows, NEW_TASK), ...json.map(joinJson)]).catch((error) => {
+    if (error.outcome === 'unknown') return rows.map(({ id }) => ({ id }))
+    throw error
+  })
 `,
       },
     ],
