@@ -144,10 +144,12 @@ async function torture(scene: Scene, { profile, load, leaseMs, seed, tell }: Tor
     avoid,
   } = profile
   const { now } = load.evidence.history
+  // What follows in a task opens none, and what is refused neither.
+  const accepted = () => load.evidence.sent.filter(({ taskIds, follows }) => taskIds.size > 0 && !follows).length
   const isOver = (struck: number) => {
     const elapsed = now() / 1_000
     if (elapsed >= secondsMax) return true
-    return elapsed >= seconds && load.evidence.sent.length >= tasksMin && struck >= faultsMin
+    return elapsed >= seconds && struck >= faultsMin && accepted() >= tasksMin
   }
   const stage = { scene, dice: dice(seed + 3), storm: () => load.storm(), flood: load.flood, leaseMs }
   const struck = await torment(stage, {
