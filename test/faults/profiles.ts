@@ -48,7 +48,7 @@ const test: Profile = {
   everyMs: 900,
   classesMin: 10,
   avoid:
-    /longer than a lease|ten minutes off|old snapshot|slow headers|stands still|statement on its way|descriptors|herd waits/,
+    /longer than a lease|ten minutes off|old snapshot|slow headers|stands still|statement on its way|descriptors|herd waits|card of an|nobody catches|has jumped/,
   faultsAtOnce: 2,
 }
 const smoke: Profile = {
