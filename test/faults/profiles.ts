@@ -87,7 +87,7 @@ const leg: Profile = { ...main, name: 'release', seconds: 900, faultsMin: 180, t
 const retention: Profile = {
   ...smoke,
   name: 'retention',
-  env: { WAYPOST_RETENTION_DAYS: String(RETENTION_SECONDS / 86_400) },
+  env: { WAYPOST_RETENTION_DAYS: (RETENTION_SECONDS / 86_400).toFixed(9) },
   sql: ARCHIVE,
   operations: { again: 0, bad: 0 },
 }

@@ -6,6 +6,7 @@ import { replayWebhook } from '../../src/store/deadLetters.ts'
 import { claim } from '../../src/store/deliveries.ts'
 import { openPostgres } from '../../src/store/drivers/postgres.ts'
 import { createAppend } from '../../src/store/events.ts'
+import { addMessage } from '../../src/store/messages.ts'
 import { existingTasks, isOldestReplica, purgeTasks, tenantsWithTasks, tidy, vacuum } from '../../src/store/purge.ts'
 import { joinReplica } from '../../src/store/recovery.ts'
 import { createOpen, findTask, type NewTask } from '../../src/store/tasks.ts'
@@ -376,6 +377,33 @@ describe('retention against others, PostgreSQL', () => {
     })
     expect(await replaying).toBe(false)
     expect(await sql(db, 'select 1 from audit where tenant = $1', [tenant])).toEqual([])
+  })
+
+  test('a further message that comes while the purge runs finds no task, and leaves nothing', async () => {
+    const tenant = 'r-follow'
+    const given = { tenant, agent: 'followed', contextId: 'ctx' }
+    const id = await finished(db, given)
+    let adding: Promise<unknown> | undefined
+    await other.begin(async (tx) => {
+      for (const table of ['task_events', 'deliveries']) await tx`delete from ${tx(table)} where task_id = ${id}`
+      await tx`delete from tasks where id = ${id}`
+      const delivery = {
+        deliveryId: uuidv7(),
+        kind: 'a2a',
+        destination: 'agent:followed',
+        orderingKey: 'ctx',
+        priority: 2,
+      }
+      adding = addMessage(db, {
+        ...{ tenant, taskId: id, caller: 'alice', agent: 'followed', key: 'm:follow', request: null, mail: null },
+        // As if it had not been looked at whether the task has ended.
+        ...{ expectedState: 3, state: 1, statusAt: daysAgo(0), body: '{}', history: '[]', ttlSeconds: 60 },
+        ...delivery,
+      })
+      await waitingForLock(db)
+    })
+    expect(await adding).toBeUndefined()
+    expect(await left(db, [id])).toBe(0)
   })
 
   test('a task that somebody holds is passed over, and nobody waits', async () => {
