@@ -1,5 +1,6 @@
 /** Channels: opened, found, changed, removed. */
 
+import { arrayLiteral } from './arrays.ts'
 import { type AuditNote, auditValues, noting } from './audit.ts'
 import type { Db, Statement } from './db.ts'
 
@@ -66,6 +67,8 @@ export type NewChannel = Pick<
   | 'bytesMax'
 > & {
   readonly ttlSeconds: number | null
+  /** Names of agents. */
+  readonly members?: readonly string[]
   /** An address; then at most `openedFromMax` are open from there. */
   readonly openedFrom: string | null
 }
@@ -83,11 +86,14 @@ with made as (
     and ($15::text is null or (select count(*) from channels o where o.opened_from = $15::text and o.opened_from is not null and ${ALIVE('o')}) < $18::int)
   on conflict (tenant, name) do nothing
   returning *
+), joined as (
+  insert into channel_members (tenant, channel, member, agent, joined_seq, by)
+  select m.tenant, m.name, x.member, true, 0, m.owner from made m cross join unnest($24::text[]) as x (member)
 ), ${noting('made', 19)}
 select ${COLUMNS('c')} from made c`,
 }
 
-/** undefined: the name is taken, or there is no room for more. */
+/** With its first members, or not at all. undefined: the name is taken, or there is no room for more. */
 export async function createChannel(
   db: Db,
   c: NewChannel,
@@ -97,6 +103,7 @@ export async function createChannel(
     ...[c.tenant, c.name, c.kind, c.owner, c.title, c.description, c.mode, c.rule, c.needed, c.collectSeconds],
     ...[c.posting, c.joining, c.visibility, c.bytesMax, c.openedFrom, c.ttlSeconds, channelsMax, openedFromMax],
     ...auditValues(note),
+    arrayLiteral(c.members ?? []),
   ])
   return row
 }

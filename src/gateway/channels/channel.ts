@@ -64,7 +64,7 @@ export const collectOf = ({ rule, needed }: Pick<ChannelRow, 'rule' | 'needed'>)
   rule === 'quorum' ? `quorum:${needed}` : rule
 
 /** It, or whoever opened it. */
-export const manages = (row: ChannelRow, by: Caller): boolean =>
+export const manages = (row: Pick<ChannelRow, 'tenant' | 'owner'>, by: Caller): boolean =>
   by.tenant === row.tenant && (isAdmin(by) || (row.owner === by.id && by.kind !== 'anonymous'))
 /** The agent whose token this is. */
 export const agentOf = (by: Caller): string | undefined =>

@@ -88,10 +88,10 @@ export function createChannels(tools: ChannelsTools): Channels {
   return {
     look,
     join,
-    async create({ members = [], ...document }, by, terms) {
+    async create(document, by, terms) {
       const row = await create(document, by, terms, tools)
+      const { members = [] } = document
       changed(row.tenant, row.name)
-      for (const agent of members) await joinAs(row, { agent }, by, tools)
       return members.length === 0 ? row : ((await store.findChannel(db, row.tenant, row.name)) ?? row)
     },
     async change(name, changes, by) {
@@ -179,19 +179,25 @@ async function changeRow(
 const UNNAMED_CHARS = 6
 
 async function create(
-  document: Omit<ChannelDocument, 'members'>,
+  document: ChannelDocument,
   by: Caller,
   terms: RoomTerms | undefined,
-  { db, limits }: ChannelsTools,
+  tools: ChannelsTools,
 ): Promise<store.ChannelRow> {
+  const { db, limits } = tools
   const { title = null, description = null, mode = 'all', collect = 'none', collectSeconds = null, policy } = document
   const name =
     document.name ??
     (terms ? secret(18).toLowerCase().replace(/^[-_]/, 'r') : `channel-${secret(UNNAMED_CHARS).toLowerCase()}`)
+  const members = [...new Set(document.members)]
+  const place = { tenant: by.tenant, name, mode, owner: by.id, joining: 'anyone' } as const
+  // All are looked at before anything is written.
+  for (const member of members) await memberFor(place, member, by, tools)
   const created = await store.createChannel(
     db,
     {
       tenant: by.tenant,
+      members,
       ...{ name, title, description, mode, collectSeconds },
       ...ruleOf(collect),
       kind: terms ? 'room' : 'channel',
@@ -206,7 +212,7 @@ async function create(
     {
       channelsMax: limits.channelsPerTenantMax,
       openedFromMax: limits.demoRoomsPerAddressMax,
-      note: note(by.id, terms ? 'room.created' : 'channel.created', channelAddress(name), { mode, collect }),
+      note: note(by.id, terms ? 'room.created' : 'channel.created', channelAddress(name), { mode, collect, members }),
     },
   )
   if (created) return created
@@ -218,6 +224,24 @@ async function create(
       ? 'as many rooms are open from here as may be'
       : `there is room for ${limits.channelsPerTenantMax} channels, and they are all there`,
   )
+}
+
+/** An agent that may be let into this channel by this caller. Throws AGENT_NOT_FOUND, PERMISSION_DENIED, INVALID_PARAMS. */
+async function memberFor(
+  row: Pick<store.ChannelRow, 'tenant' | 'name' | 'mode' | 'owner' | 'joining'>,
+  member: string,
+  by: Caller,
+  tools: ChannelsTools,
+): Promise<Agent> {
+  const agent = await tools.findAgent(row.tenant, member)
+  if (!agent || agent.name.startsWith('#') || !isVisible(agent, by))
+    throw new A2AError('AGENT_NOT_FOUND', `there is no agent "${member}"`)
+  const own = agentOf(by) === member || agent.owner === by.id
+  if (!manages(row, by) && !(own && row.joining === 'anyone')) throw denied(row.name, 'you may not let this agent join')
+  if (!own) authorizeSend(by, agent, [])
+  if (row.mode === 'one' && !TAKERS.has(agent.connector.kind))
+    throw new A2AError('INVALID_PARAMS', `agent: ${member} cannot share ${channelAddress(row.name)}`)
+  return agent
 }
 
 /** Agents join by themselves, by their owner's hand, or by that of the channel's owner, who could send to them as well. */
@@ -232,14 +256,7 @@ async function joinAs(
     throw new A2AError('INVALID_PARAMS', 'agent: which one joins?', {
       violations: [{ field: 'agent', description: 'needed, unless an agent joins by its own token' }],
     })
-  const agent = await tools.findAgent(row.tenant, member)
-  if (!agent || agent.name.startsWith('#') || !isVisible(agent, by))
-    throw new A2AError('AGENT_NOT_FOUND', `there is no agent "${member}"`)
-  const own = agentOf(by) === member || agent.owner === by.id
-  if (!manages(row, by) && !(own && row.joining === 'anyone')) throw denied(row.name, 'you may not let this agent join')
-  if (!own) authorizeSend(by, agent, [])
-  if (row.mode === 'one' && !TAKERS.has(agent.connector.kind))
-    throw new A2AError('INVALID_PARAMS', `agent: ${member} cannot share ${channelAddress(row.name)}`)
+  const agent = await memberFor(row, member, by, tools)
   const { tenant, name: channel } = row
   const joined = await roster.joinChannel(
     tools.db,

@@ -40,12 +40,11 @@ export const CHANNELS: readonly Scenario[] = [
     without: ['C3'],
     async run(act) {
       const team = await open(act, { name: 'team', members: ['box', 'dedupes'], collect: 'first' })
-      const post = await act.send(team, 'delay')
+      const post = await act.send(team, 'hello')
       const { lease } = await act.lease()
-      await act.settle(lease, 'complete', { text: 'first' })
+      await act.settle(lease, 'complete', { text: 'from the box' })
       const parent = await act.reaches(team, post.id, 'COMPLETED')
-      must(textOf(parent) === 'first', `the answer is ${textOf(parent)}`)
-      act.agents.dedupes.release()
+      must(parent.artifacts?.length === 1, `${parent.artifacts?.length} answers`)
     },
   },
   {
