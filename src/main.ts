@@ -249,7 +249,11 @@ export async function runGateway(flags: Readonly<Record<string, string | undefin
       level: config.logLevel,
       pretty: (config.log ?? (onTerminal ? 'pretty' : 'json')) === 'pretty',
     })
+    // It may wait for its database for long; the first process of a container has no other way to hear of a signal.
+    const leave = () => process.exit(0)
+    process.once('SIGTERM', leave).once('SIGINT', leave)
     const gateway = await startGateway(config, { onSignals: log.follow })
+    process.off('SIGTERM', leave).off('SIGINT', leave)
     stopOnSignal(gateway, log)
     for (const problem of gateway.cardProblems) log.say('warn', 'agent card refused', { problem })
     const readyMs = performance.now() - began
