@@ -87,7 +87,9 @@ export async function aReplica(options: ReplicaOptions): Promise<ReplicaProcess>
       child = made
       let served = false
       made.once('exit', (code, signal) => {
-        if (child === made && served) collapses.push(`ended with ${signal ?? code}: ${output.slice(-1_000)}`)
+        const planned = more.WAYPOST_FAILPOINTS?.includes('=throw') === true
+        if (child === made && served && !planned)
+          collapses.push(`ended with ${signal ?? code}: ${output.slice(-1_000)}`)
       })
       for (const stream of [made.stdout, made.stderr])
         stream?.on('data', (chunk) => {

@@ -55,13 +55,21 @@ export const oneTaskPerMessage: Checker = ({ evidence, books, watch }) => {
 }
 
 /** C4: who knows a message again has done it once in each of its lives; at most once is at most once; what completed was done. */
-export const executedOnce: Checker = ({ evidence, agents, books }) => {
+export const executedOnce: Checker = ({ evidence, agents, books, faults, leaseMs }) => {
   const violations: string[] = []
+  // By the database's clock leases have run out then whose holders live, for all they can know: only who dedupes is safe (F11).
+  const zero = performance.now() - evidence.history.now()
+  const jumps = faults.filter(({ name }) => name.startsWith('F11')).map(({ began }) => began + zero)
+  const untimely = (at: number) => jumps.some((jump) => at >= jump && at <= jump + 2 * leaseMs)
   let checked = 0
   for (const { name, agent, dedupes, once } of agents) {
     const times = new Map<string, number>()
     const lives = new Map<string, Set<number>>()
-    for (const { messageId, life } of agent.runs) {
+    for (const { messageId, life, at } of agent.runs) {
+      if (once && untimely(at)) {
+        lives.set(messageId, (lives.get(messageId) ?? new Set()).add(life))
+        continue
+      }
       const key = dedupes ? `${messageId} ${life}` : messageId
       times.set(key, (times.get(key) ?? 0) + 1)
       lives.set(messageId, (lives.get(messageId) ?? new Set()).add(life))
