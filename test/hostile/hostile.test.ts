@@ -6,12 +6,14 @@
  */
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { uuidv7 } from '../../src/platform/ids.ts'
 import { agentSuite } from './agents.ts'
 import { documentSuite } from './documents.ts'
 import { fuzzSuite } from './fuzz.ts'
 import { hygieneSuite } from './hygiene.ts'
 import { aTally, playRow } from './play.ts'
 import { IDS, ROWS, SECTIONS } from './register.ts'
+import { SURFACES } from './speech.ts'
 import { aHostileWorld, type HostileWorld } from './world.ts'
 
 const tally = aTally()
@@ -54,3 +56,32 @@ hygieneSuite(() => world)
 fuzzSuite(() => world, { runs: 12, seed: 1 })
 documentSuite({ runs: 200, seed: 1 })
 agentSuite({ runs: 40, seed: 1 })
+
+test('an agent gets nothing of what its caller proved itself by, nor what it says of where it came from (SR-40, SR-42)', async () => {
+  const headers = {
+    cookie: 'session=theirs',
+    'x-forwarded-for': '203.0.113.9',
+    forwarded: 'for=203.0.113.9',
+    via: '1.1 theirs',
+    'x-internal': 'theirs',
+    'proxy-authorization': 'Basic theirs',
+    traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
+  }
+  for (const surface of SURFACES) {
+    const before = world.agent.log.entries.length
+    const message = { messageId: uuidv7(), role: 'ROLE_USER', parts: [{ text: 'complete' }] }
+    const heard = await world.say(surface, 'SendMessage', { message }, { agent: 'echo', headers })
+    expect([surface, heard.reason]).toEqual([surface, undefined])
+    const got = world.agent.log.entries.slice(before)
+    expect(got.length).toBeGreaterThan(0)
+    for (const { headers: told } of got) {
+      const all = JSON.stringify(told)
+      for (const secret of [...Object.values(world.fixtures.keys), 'theirs', '203.0.113.9'])
+        expect(all).not.toContain(secret)
+      expect(told.authorization).toBeUndefined()
+      expect(told['x-api-key']).toBeUndefined()
+      // The same trace, and a step of our own in it.
+      if (told.traceparent !== undefined) expect(told.traceparent).toMatch(/^00-a{32}-(?!b{16})/)
+    }
+  }
+})

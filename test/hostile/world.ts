@@ -64,6 +64,8 @@ export interface HostileWorld extends Omit<Speech, 'close'> {
   readonly fixtures: Fixtures
   /** Whose tokens are taken. */
   readonly issuer: LocalIssuer
+  /** Who is behind `echo`. */
+  readonly agent: ScriptedAgent
   /** Bytes as they are; what came back until the connection ended. */
   raw(bytes: string | Buffer, options?: RawOptions): Promise<{ text: string; ms: number }>
   /** Rows of everything that a request may leave behind. */
@@ -182,6 +184,7 @@ function speaking(world: GrpcWorld, fixtures: Fixtures, agent: ScriptedAgent, is
     world,
     fixtures,
     issuer,
+    agent,
     raw: (bytes, options) => overSocket(port, bytes, options),
     async stored() {
       const text = `select ${TABLES.map((table) => `(select count(*) from ${table})::int as ${table}`).join(', ')}`
