@@ -1,28 +1,9 @@
 import { expect, test } from 'vitest'
 import { aCollector } from '../support/collector.ts'
 import { aWorld } from '../support/world.ts'
-import { mailboxConsentSuite } from './mailboxConsentSuite.ts'
-import { mailboxFateSuite } from './mailboxFateSuite.ts'
-import { mailboxHomeSuite } from './mailboxHomeSuite.ts'
-import { mailboxKindsSuite } from './mailboxKindsSuite.ts'
-import { mailboxReadingSuite } from './mailboxReadingSuite.ts'
-import { mailboxSocketSuite } from './mailboxSocketSuite.ts'
-import { mailboxSuite } from './mailboxSuite.ts'
-import { mailboxTalkSuite } from './mailboxTalkSuite.ts'
-import { mailboxWakeSuite } from './mailboxWakeSuite.ts'
+import { mailboxSuites } from './mailboxSuites.ts'
 
-for (const suite of [
-  mailboxSuite,
-  mailboxFateSuite,
-  mailboxTalkSuite,
-  mailboxKindsSuite,
-  mailboxHomeSuite,
-  mailboxConsentSuite,
-  mailboxSocketSuite,
-  mailboxReadingSuite,
-  mailboxWakeSuite,
-])
-  suite('the embedded database', async () => ({ close: async () => {} }))
+for (const suite of mailboxSuites) suite('the embedded database', async () => ({ close: async () => {} }))
 
 test('a lease outlives the gateway: its holder settles with the next one', async () => {
   const first = await aWorld()

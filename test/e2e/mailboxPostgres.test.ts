@@ -3,15 +3,7 @@ import type { Offer } from '../../src/gateway/mailbox/offer.ts'
 import { aCollector } from '../support/collector.ts'
 import { openServer } from '../support/databases.ts'
 import { aWorld, type World } from '../support/world.ts'
-import { mailboxConsentSuite } from './mailboxConsentSuite.ts'
-import { mailboxFateSuite } from './mailboxFateSuite.ts'
-import { mailboxHomeSuite } from './mailboxHomeSuite.ts'
-import { mailboxKindsSuite } from './mailboxKindsSuite.ts'
-import { mailboxReadingSuite } from './mailboxReadingSuite.ts'
-import { mailboxSocketSuite } from './mailboxSocketSuite.ts'
-import { mailboxSuite } from './mailboxSuite.ts'
-import { mailboxTalkSuite } from './mailboxTalkSuite.ts'
-import { mailboxWakeSuite } from './mailboxWakeSuite.ts'
+import { mailboxSuites } from './mailboxSuites.ts'
 
 let server: Awaited<ReturnType<typeof openServer>>
 beforeAll(async () => {
@@ -19,17 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => server?.stop())
 
-for (const suite of [
-  mailboxSuite,
-  mailboxFateSuite,
-  mailboxTalkSuite,
-  mailboxKindsSuite,
-  mailboxHomeSuite,
-  mailboxConsentSuite,
-  mailboxSocketSuite,
-  mailboxReadingSuite,
-  mailboxWakeSuite,
-])
+for (const suite of mailboxSuites)
   suite('PostgreSQL', async () => ({ databaseUrl: await server.create(), close: async () => {} }))
 
 test('two gateways are one mailbox: sent here, taken there at once, settled here', async () => {

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { uuidv7 } from '../../src/platform/ids.ts'
 import { startAgent } from '../support/agent.ts'
 import { startPostgres } from '../support/databases.ts'
+import { framesOf } from '../support/frames.ts'
 import { ADMIN_KEY, aReplica } from '../support/replicas.ts'
 import { dice } from './dice.ts'
 
@@ -27,19 +28,11 @@ async function readSome(
     })
     if (!response.headers.get('content-type')?.includes('event-stream'))
       return { frames, ended: false, refused: (await response.text()).includes('-32004') }
-    let text = ''
-    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
-      text += Buffer.from(chunk).toString('utf8')
-      for (let at = text.indexOf('\n\n'); at >= 0; at = text.indexOf('\n\n')) {
-        const frame = text.slice(0, at)
-        text = text.slice(at + 2)
-        const id = /^id: ?(\d+)$/m.exec(frame)?.[1]
-        const data = /^data: ?(.*)$/m.exec(frame)?.[1]
-        if (id && data) frames.push({ id: Number(id), data: JSON.stringify(JSON.parse(data).result) })
-        if (frames.length >= enough) {
-          cut.abort()
-          return { frames, ended: false, refused: false }
-        }
+    for await (const { id, result } of framesOf(response)) {
+      frames.push({ id, data: JSON.stringify(result) })
+      if (frames.length >= enough) {
+        cut.abort()
+        return { frames, ended: false, refused: false }
       }
     }
     return { frames, ended: true, refused: false }

@@ -1,4 +1,5 @@
 /** A whole gateway in this process, on a database of its own, with a small A2A client: for tests that go end to end. */
+
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +9,7 @@ import { readConfig } from '../../src/config.ts'
 import type { Happening, Happenings } from '../../src/happenings.ts'
 import { type Gateway, type Overrides, startGateway } from '../../src/main.ts'
 import { uuidv7 } from '../../src/platform/ids.ts'
+import { framesOf } from './frames.ts'
 
 export interface WorldOptions extends Overrides {
   readonly databaseUrl?: string
@@ -141,17 +143,7 @@ export function aClient(url: string, key: string): Client {
       const response = await post(method, params, { accept: 'text/event-stream', ...more })
       if (!response.headers.get('content-type')?.includes('event-stream'))
         throw new Error(`no stream: ${await response.text()}`)
-      let text = ''
-      for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
-        text += Buffer.from(chunk).toString('utf8')
-        for (let at = text.indexOf('\n\n'); at >= 0; at = text.indexOf('\n\n')) {
-          const frame = text.slice(0, at)
-          text = text.slice(at + 2)
-          const id = /^id: ?(\d+)$/m.exec(frame)?.[1]
-          const line = /^data: ?(.*)$/m.exec(frame)?.[1]
-          if (line) yield { id: Number(id), event: (JSON.parse(line) as { result: StreamResponse }).result }
-        }
-      }
+      for await (const { id, result } of framesOf<StreamResponse>(response)) yield { id, event: result }
     },
   }
 }

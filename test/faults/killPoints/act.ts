@@ -1,8 +1,10 @@
 /** What a scenario plays with: a client that repeats until it is answered, and the gateway's neighbours. */
+
 import type postgres from 'postgres'
 import type { Message, Task } from '../../../src/a2a/tasks.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import type { ScriptedAgent } from '../../support/agent.ts'
+import { framesOf } from '../../support/frames.ts'
 import type { Receiver } from '../../support/receiver.ts'
 import { ADMIN_KEY } from '../../support/replicas.ts'
 import type { Line, Sent } from '../checkers.ts'
@@ -235,7 +237,8 @@ export function createAct(stage: Stage): Act {
         throw new Error(refusal.slice(0, 200))
       }
       let opening = last === 0
-      for await (const { id, json } of framesOf(response)) {
+      for await (const { id, result } of framesOf(response)) {
+        const json = JSON.stringify(result)
         frames.push({ id, json, opening })
         opening = false
         const task = /"(?:task":\{"id|taskId)":"([0-9a-f-]{36})"/.exec(json)?.[1]
@@ -247,20 +250,6 @@ export function createAct(stage: Stage): Act {
       return /TASK_STATE_(COMPLETED|FAILED|CANCELED|REJECTED)/.test(frames.at(-1)?.json ?? '')
     })
     return { taskId, frames }
-  }
-}
-
-async function* framesOf(response: Response): AsyncGenerator<{ id: number; json: string }> {
-  let text = ''
-  for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
-    text += Buffer.from(chunk).toString('utf8')
-    for (let at = text.indexOf('\n\n'); at >= 0; at = text.indexOf('\n\n')) {
-      const frame = text.slice(0, at)
-      text = text.slice(at + 2)
-      const id = /^id: ?(\d+)$/m.exec(frame)?.[1]
-      const data = /^data: ?(.*)$/m.exec(frame)?.[1]
-      if (id && data) yield { id: Number(id), json: JSON.stringify(JSON.parse(data).result) }
-    }
   }
 }
 
