@@ -66,6 +66,13 @@ export const MAILBOX_REGISTER: Readonly<Record<number, Shown>> = {
       ['mailbox/clients.run.ts', 'clients'],
     ],
   },
+  13: {
+    what: 'a stream that is cut fifty times is resumed without a gap; begun anew it begins with the task',
+    by: [
+      ['faults/resume.run.ts', 'the pieces are the log'],
+      ['conformance/spec/3.5-updates.test.ts', 'resumes behind Last-Event-ID'],
+    ],
+  },
   14: { what: 'looking changes nothing', by: [['e2e/mailboxReadingSuite.ts', 'a thousand times changes nothing']] },
   15: {
     what: 'a channel with a hundred members, thirty away and five leaving: each one’s state is exact, a quorum of three ends at three',

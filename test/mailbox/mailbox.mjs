@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
-const RUNS = ['C1', 'C2', 'C3', 'C4', 'C5', 'C7', 'C8', 'clients']
+const RUNS = ['C1', 'C2', 'C3', 'C4', 'C5', 'C6', 'C7', 'C8', 'clients']
 const root = join(import.meta.dirname, '../..')
 const results = join(import.meta.dirname, 'RESULTS.md')
 
