@@ -16,7 +16,7 @@ let postgres: Awaited<ReturnType<typeof startPostgres>>
 beforeAll(async () => {
   postgres = await startPostgres({ durable: true })
 }, 60_000)
-afterAll(() => postgres?.stop())
+afterAll(() => postgres?.stop(), 60_000)
 
 const found = ({ findings }: Report, { foundBy }: Pick<Bug, 'foundBy'>) =>
   findings.filter(
