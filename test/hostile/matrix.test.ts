@@ -135,8 +135,7 @@ function expected(operation: Operation, principal: Principal): Reason | undefine
   if (ELSEWHERE.has(principal) || principal === 'for another agent') return 'AGENT_NOT_FOUND'
   const narrow = NARROW[principal]
   if (narrow && !narrow.includes(PERMIT[operation])) return 'PERMISSION_DENIED'
-  if (operation === 'ListTasks') return undefined
-  if (operation === 'GetExtendedAgentCard') return 'UNSUPPORTED_OPERATION'
+  if (operation === 'ListTasks' || operation === 'GetExtendedAgentCard') return undefined
   return principal === 'owner' ? undefined : 'TASK_NOT_FOUND'
 }
 

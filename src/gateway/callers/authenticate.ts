@@ -74,6 +74,10 @@ export function createAuthenticate(tools: AuthenticateTools): Authenticator {
   const { clock, signals, adminKey, auth, openTenant } = tools
   const limits = { ...LIMITS, ...tools.limits }
   const cache = createCache(limits.credentialCacheMax)
+  signals.on('agent.changed', ({ tenant, agent, what }) => {
+    if (what === 'token' || what === 'removed')
+      cache.forget(({ caller }) => caller?.tenant === tenant && caller.id === `agent:${agent}`)
+  })
   const failures = createFailureCounter(clock, limits.authFailuresPerMinute)
   const peerFailures = createFailureCounter(clock, limits.authFailuresPerMinute * FAILURES_PER_PEER_FACTOR)
   const verify = createVerify(tools, limits, cache)
@@ -131,7 +135,9 @@ export function createAuthenticate(tools: AuthenticateTools): Authenticator {
       throw new A2AError('UNAVAILABLE', 'credentials cannot be checked now', { retryAfterSeconds: 1 })
     }
   }
-  return Object.assign(authenticate, { forget: cache.forget })
+  return Object.assign(authenticate, {
+    forget: (keyId: string) => cache.forget((known) => known.keyId === keyId),
+  })
 }
 
 /** The same words whatever was wrong (SR-03). */
@@ -210,7 +216,7 @@ function callerOf({ id, tenant, caller, kind, permits, agents, rate }: FoundKey)
 interface CredentialCache {
   get(hash: string, now: number): Known | undefined
   set(hash: string, known: Known): void
-  forget(keyId: string): void
+  forget(which: (known: Known) => boolean): void
   /** Moves with each `forget`. */
   generation(): number
 }
@@ -233,9 +239,9 @@ function createCache(entriesMax: number): CredentialCache {
         entries.delete(oldest)
       }
     },
-    forget(keyId) {
+    forget(which) {
       generation++
-      for (const [hash, known] of entries) if (known.keyId === keyId) entries.delete(hash)
+      for (const [hash, known] of entries) if (which(known)) entries.delete(hash)
     },
     generation: () => generation,
   }

@@ -137,6 +137,7 @@ export const C: readonly Row[] = [
       body('tasks/get', call('"id":1,"method":"tasks/get"'), 'INVALID_PARAMS', { on: ['JSON-RPC 0.3'], id: '1' }),
       // Needs none: what is wrong is that the agent has no such card.
       body('GetExtendedAgentCard', call('"id":1,"method":"GetExtendedAgentCard"'), 'UNSUPPORTED_OPERATION', {
+        agent: 'echo',
         on: ['JSON-RPC 1.0'],
       }),
     ],

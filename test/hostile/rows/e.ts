@@ -210,7 +210,8 @@ const states: readonly Row[] = [
     id: 'E-23',
     what: 'an extended card that is not there',
     cases: [
-      refused('mailbox', 'GetExtendedAgentCard', {}, 'UNSUPPORTED_OPERATION', {
+      refused('an agent that declares none', 'GetExtendedAgentCard', {}, 'UNSUPPORTED_OPERATION', {
+        ...at,
         on: SURFACES.filter((s) => s !== 'gRPC 0.3'),
       }),
     ],
