@@ -30,6 +30,7 @@ import { type Access, createAccess, type Face, type FaceContext, isFromHere, new
 import type { Health } from './health.ts'
 import { createHostCheck, isLoopbackBind } from './hosts.ts'
 import type { Metrics } from './metrics.ts'
+import { pageRoutes } from './openapi/routes.ts'
 import { PROBLEM_TYPE, problem, problemOf, problemText, traceIdOf, writeProblem } from './problem.ts'
 import { SAFE_HEADERS } from './safeHeaders.ts'
 import { upstreamRoutes } from './upstream.ts'
@@ -66,7 +67,7 @@ export interface FaceTools {
   /** The address that is listened on. */
   readonly bind: string
   readonly enroll: 'loopback' | 'off'
-  /** The console, the API page, the schemas: routes of other folders. */
+  /** Routes of other folders. */
   readonly mounts?: readonly Face[]
 }
 
@@ -149,6 +150,7 @@ function routesOf(tools: FaceTools, access: Access): Face[] {
       if (tenant !== DEFAULT_TENANT) throw denied('operator')
     }),
     wellKnownRoutes(tools),
+    pageRoutes({ version: tools.health.alive().version, publicUrl: tools.publicUrl }),
     agentRoutes({ ...shared, enrolls }),
     matchRoutes(shared),
     keyRoutes(shared),

@@ -17,9 +17,9 @@ export interface ContactTools {
   readonly mailbox: Mailbox
 }
 
-const QUERY = z.strictObject({ agent: z.string().max(64).toLowerCase().optional() })
-const LIST = QUERY.extend({ state: z.enum(CONTACT_STATES).optional() })
-const DECISION = z.strictObject({
+export const QUERY = z.strictObject({ agent: z.string().max(64).toLowerCase().optional() })
+export const LIST = QUERY.extend({ state: z.enum(CONTACT_STATES).optional() })
+export const DECISION = z.strictObject({
   state: z.enum(['accepted', 'refused']).default('accepted'),
   rights: z.array(z.enum(RIGHTS)).max(RIGHTS.length).optional(),
 })

@@ -20,7 +20,7 @@ export interface ReadingTools {
 }
 
 type Query = z.infer<typeof LIST>
-const READ = z.strictObject({
+export const READ = z.strictObject({
   deliveries: z
     .array(z.string().regex(UUID, { error: 'a delivery' }))
     .min(1)

@@ -33,6 +33,12 @@ export const ROUTES: Readonly<Record<string, Who | typeof ANYONE>> = {
   'GET /.well-known/oauth-protected-resource/mcp': ANYONE,
   'GET /.well-known/jwks.json': ANYONE,
   'GET /.well-known/ai-catalog.json': ANYONE,
+  'GET /openapi.json': ANYONE,
+  'GET /docs': ANYONE,
+  'GET /schemas': ANYONE,
+  'GET /schemas/': ANYONE,
+  'GET /schemas/:name': ANYONE,
+  'GET /schemas/a2a/:version/:name': ANYONE,
   // Whoever is on this machine may register a mailbox; a wrong credential is refused all the same.
   'POST /v1/agents': ANYONE,
   'GET /v1/agents': CARDS,

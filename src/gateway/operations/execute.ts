@@ -24,7 +24,8 @@ interface Operation<N extends OperationName> {
   readonly run: (params: Params<N>, call: AgentCall, tools: OperationTools) => Promise<Reply<N>>
 }
 
-const OPERATIONS: { readonly [N in OperationName]: Operation<N> } = {
+/** Which permit each operation asks for, and what runs. */
+export const OPERATIONS: { readonly [N in OperationName]: Operation<N> } = {
   SendMessage: { permit: 'send', run: sendMessage },
   SendStreamingMessage: { permit: 'send', run: sendStreamingMessage },
   GetTask: { permit: 'read', run: getTask },

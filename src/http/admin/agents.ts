@@ -37,19 +37,21 @@ const DRAIN_WAIT_MAX_SECONDS = 60
 const DRAIN_LOOK_MS = 200
 
 const flag = z.enum(['', 'true', 'false', '1', '0']).transform((value) => value !== 'false' && value !== '0')
-const SEARCH = z.strictObject({
+export const SEARCH = z.strictObject({
   q: z.string().min(1).max(200).optional(),
   skill: z.string().min(1).max(128).optional(),
   tag: z.string().min(1).max(64).optional(),
   available: flag.optional(),
   ...PAGE,
 })
-const REGISTER_QUERY = z.strictObject({ format: z.enum(['json', 'env']).optional() })
-const REMOVE_QUERY = z.strictObject({ force: flag.optional() })
-const PAUSE = z.strictObject({ reason: z.string().max(500).optional() })
+export const REGISTER_QUERY = z.strictObject({ format: z.enum(['json', 'env']).optional() })
+/** What of the registration is to be another; the whole is checked as a registration is. `null` takes a member away. */
+export const CHANGES = z.record(z.string(), z.unknown())
+export const REMOVE_QUERY = z.strictObject({ force: flag.optional() })
+export const PAUSE = z.strictObject({ reason: z.string().max(500).optional() })
 /** `change`: the one that was looked at, as `pending.change` names it. */
-const APPROVE = z.strictObject({ change: z.string().max(64).optional() })
-const DRAIN = PAUSE.extend({ waitSeconds: z.number().min(0).max(DRAIN_WAIT_MAX_SECONDS).default(25) })
+export const APPROVE = z.strictObject({ change: z.string().max(64).optional() })
+export const DRAIN = PAUSE.extend({ waitSeconds: z.number().min(0).max(DRAIN_WAIT_MAX_SECONDS).default(25) })
 
 export function agentRoutes(tools: AgentRoutesTools): Face {
   const { agents, access, wake } = tools
@@ -94,7 +96,7 @@ export function agentRoutes(tools: AgentRoutesTools): Face {
 
   face.patch('/v1/agents/:agent', async (context) => {
     const by = await access.require(context)
-    const changes = checked(z.record(z.string(), z.unknown()), await jsonBody(context))
+    const changes = checked(CHANGES, await jsonBody(context))
     const agent = await agents.patch(context.req.param('agent'), changes, by)
     if (agent.policy.policy === 'open') await tools.contacts.release(agent, null)
     wake(agent.tenant, agent.destination)

@@ -13,9 +13,9 @@ export interface AuditRoutesTools {
 }
 
 const text = z.string().min(1).max(256).optional()
-const LIST = z.strictObject({ actor: text, action: text, subject: text, ...PAGE })
+export const LIST = z.strictObject({ actor: text, action: text, subject: text, ...PAGE })
 const POSITION = /^([1-9]\d{0,14}):([0-9a-f]{64})$/
-const VERIFY = z.strictObject({
+export const VERIFY = z.strictObject({
   after: z.coerce.number().int().min(0).max(999_999_999_999_999).default(0),
   limit: z.coerce.number().int().min(1).max(LIMITS.auditPageRowsMax).default(LIMITS.auditPageRowsMax),
   expect: z.string().regex(POSITION, { error: 'a number, a colon, and the hash of that row' }).optional(),

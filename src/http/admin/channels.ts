@@ -51,9 +51,11 @@ const From = z
     { error: 'now, beginning, the number of a post, or last:<number>' },
   )
   .optional()
-const JOIN = z.strictObject({ agent: MemberName.optional(), from: From, filter: PostFilter.optional() })
+export const JOIN = z.strictObject({ agent: MemberName.optional(), from: From, filter: PostFilter.optional() })
 const flag = z.enum(['', 'true', 'false', '1', '0']).transform((value) => value !== 'false' && value !== '0')
-const LIST = z.strictObject({ ...PAGE })
+export const LIST = z.strictObject({ ...PAGE })
+export const REMOVE = z.strictObject({ force: flag.optional() })
+export const LEAVE = z.object({ agent: z.string().optional() })
 export const POSTS = z.strictObject({
   after: z.coerce.number().int().min(0).max(2_147_483_647).default(0),
   since: z.iso.datetime({ offset: true }).optional(),
@@ -98,7 +100,7 @@ export function channelRoutes(tools: ChannelRoutesTools): Face {
 
   face.delete('/v1/channels/:name', async (context) => {
     const by = await access.require(context, 'send')
-    const { force = false } = checked(z.strictObject({ force: flag.optional() }), context.req.query())
+    const { force = false } = checked(REMOVE, context.req.query())
     const name = nameIn(context.req.param('name'))
     await channels.remove(name, by, { force })
     return context.json({ name, removed: true })
@@ -137,7 +139,8 @@ function addMembers(face: Face, { access, channels }: ChannelRoutesTools): void 
   }
   face.delete('/v1/channels/:name/members', async (context) => {
     const by = await access.require(context, 'send')
-    return context.json(await leave(nameIn(context.req.param('name')), context.req.query('agent'), by))
+    const { agent } = checked(LEAVE, context.req.query())
+    return context.json(await leave(nameIn(context.req.param('name')), agent, by))
   })
   face.delete('/v1/channels/:name/members/:agent', async (context) => {
     const by = await access.require(context, 'send')

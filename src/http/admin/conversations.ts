@@ -23,8 +23,8 @@ export interface ConversationRoutesTools extends TailTools {
   readonly pageKey: Buffer
 }
 
-const LIST = z.strictObject({ ...PAGE })
-const ONE = z.strictObject({ ...PAGE })
+export const LIST = z.strictObject({ ...PAGE })
+export const ONE = z.strictObject({ ...PAGE })
 const PARTICIPANTS_MAX = 1_000
 /** A stream looks back so far: what a statement began writing then may have come only now. */
 const LOOK_BACK_MS = LIMITS.statementMs

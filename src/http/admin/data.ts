@@ -32,8 +32,8 @@ export interface DataRoutesTools {
 }
 
 const caller = z.string().min(1).max(256)
-const EXPORT = z.strictObject({ caller: caller.optional(), after: uuid.optional() })
-const ERASE = z
+export const EXPORT = z.strictObject({ caller: caller.optional(), after: uuid.optional() })
+export const ERASE = z
   .strictObject({
     caller: caller.optional(),
     all: z.literal(true).optional(),

@@ -27,7 +27,7 @@ const FILTER = {
   kind: z.enum(KINDS).optional(),
   code: z.string().max(64).optional(),
 }
-const LIST = z.strictObject({
+export const LIST = z.strictObject({
   /** Several by commas. */
   state: z
     .string()
@@ -41,7 +41,7 @@ const LIST = z.strictObject({
 /** One call replays this many at most; the answer says whether there are more. */
 const REPLAY_MAX = 1_000
 const REPLAY_SIDE_BY_SIDE = 8
-const REPLAY_FILTER = z.strictObject({
+export const REPLAY_FILTER = z.strictObject({
   state: z.enum(['dead', 'expired']).optional(),
   ...FILTER,
   dryRun: z.boolean().default(false),

@@ -23,7 +23,7 @@ const words = z
   )
   .min(1)
   .max(100)
-const NEW_KEY = z.strictObject({
+export const NEW_KEY = z.strictObject({
   name: z.string().min(1).max(128).default('key'),
   caller: z
     .string()
@@ -48,7 +48,7 @@ const NEW_KEY = z.strictObject({
     .optional(),
   ttlSeconds: z.int().min(1).max(315_360_000).optional(),
 })
-const LIST = z.strictObject({
+export const LIST = z.strictObject({
   caller: z.string().max(128).optional(),
   all: z.enum(['true', 'false']).optional(),
   ...PAGE,

@@ -19,7 +19,7 @@ export interface MatchRoutesTools {
 const CANDIDATES_MAX = 500
 
 const words = (longest: number) => z.array(z.string().min(1).max(longest)).min(1).max(16).optional()
-const NEED = z
+export const NEED = z
   .strictObject({
     text: z.string().min(1).max(2_000).optional(),
     skills: words(128),

@@ -14,7 +14,7 @@ export interface SigningKeyRoutesTools {
   readonly refreshIssuers?: () => Promise<readonly { issuer: string; keys?: number; problem?: string }[]>
 }
 
-const ROTATE = z.strictObject({
+export const ROTATE = z.strictObject({
   /** 0: the keys that signed until now end at once. */
   graceSeconds: z
     .int()

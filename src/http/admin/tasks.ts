@@ -56,7 +56,7 @@ const state = z
   .string()
   .transform((text) => STATES[text.toUpperCase().replaceAll('-', '_')])
   .refine((found): found is TaskState => found !== undefined, { error: 'a task state' })
-const LIST = z.strictObject({
+export const LIST = z.strictObject({
   agent: z.string().max(64).toLowerCase().optional(),
   caller: z.string().max(128).optional(),
   contextId: z.string().max(LIMITS.contextIdCharsMax).optional(),
@@ -65,7 +65,7 @@ const LIST = z.strictObject({
   ...PAGE,
 })
 const sequence = z.coerce.number().int().min(0).max(2_147_483_647).optional()
-const EVENTS = z.strictObject({
+export const EVENTS = z.strictObject({
   cursor: sequence,
   after: sequence,
   lastEventId: sequence,

@@ -11,8 +11,8 @@ export interface WebhookRoutesTools {
   readonly pageKey: Buffer
 }
 
-const LIST = z.strictObject({ task: uuid.optional(), ...PAGE })
-const ATTEMPTS = LIST.extend({ outcome: z.enum(['delivered', 'retry', 'dead', 'superseded']).optional() })
+export const LIST = z.strictObject({ task: uuid.optional(), ...PAGE })
+export const ATTEMPTS = LIST.extend({ outcome: z.enum(['delivered', 'retry', 'dead', 'superseded']).optional() })
 
 export function webhookRoutes({ access, db, pageKey }: WebhookRoutesTools): Face {
   const face = newFace()

@@ -24,7 +24,8 @@ export interface RoomRoutesTools extends RoomTools, TailTools {
 }
 
 const position = z.coerce.number().int().min(0).max(2_147_483_647)
-const READ = z.object({
+export const LIST = z.strictObject({ ...PAGE })
+export const READ = z.object({
   after: position.optional(),
   cursor: position.optional(),
   since: z
@@ -80,7 +81,7 @@ export function roomRoutes(tools: RoomRoutesTools): Face {
   })
   face.get('/api/rooms', async (context) => {
     const by = await access.require(context)
-    const query = checked(z.strictObject({ ...PAGE }), context.req.query())
+    const query = checked(LIST, context.req.query())
     const page = pageOf<string>(query, tools.pageKey, ['rooms', by.tenant, by.id])
     const rows = await channels.list({ kind: 'room', after: page.after, limit: page.fetch }, by)
     return context.json(

@@ -25,7 +25,7 @@ const STATES = new Map<unknown, TaskState>([
   ['cancelled', 'TASK_STATE_CANCELED'],
 ])
 
-function encodeState(state: TaskState, form: Form): string {
+export function encodeState(state: TaskState, form: Form): string {
   if (form === 'schema') return STATE_NAMES[state]
   return state === 'TASK_STATE_CANCELED' ? 'TASK_STATE_CANCELLED' : state
 }

@@ -8,13 +8,13 @@ import { readCard } from '../canonicalCard.ts'
 import { readAs } from '../liberal.ts'
 import { decodeEvent } from './events.ts'
 
-const ListTasksResponse = z.object({
+export const ListTasksResponse = z.object({
   tasks: z.array(Task).default([]),
   nextPageToken: z.string().default(''),
   pageSize: z.int().default(0),
   totalSize: z.int().default(0),
 })
-const ListConfigsResponse = z.object({
+export const ListConfigsResponse = z.object({
   configs: z.array(TaskPushNotificationConfig).default([]),
   nextPageToken: z.string().default(''),
 })
