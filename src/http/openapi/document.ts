@@ -132,7 +132,7 @@ interface Route {
 }
 
 const idOf = (method: string, path: string): string =>
-  `${method.toLowerCase()}${path.replace(/[^a-zA-Z0-9]+([a-zA-Z0-9])?/g, (_, letter = '') => letter.toUpperCase())}`
+  `${method.toLowerCase()}${path.replace(/(.)\/$/, '$1/slash').replace(/[^a-zA-Z0-9]+([a-zA-Z0-9])?/g, (_, letter = '') => letter.toUpperCase())}`
 
 const WHO: Readonly<Record<string, string>> = {
   anyone: 'anybody',
@@ -229,7 +229,7 @@ function a2aOperation(route: A2aRoute, converter: Converter): Operation {
     ...inHeaders({ 'A2A-Version': 'the version that is spoken' }),
   ]
   return {
-    ...{ operationId: idOf(method, path.endsWith('}/') ? `${path}slash` : path), tags: [A2A_TAG], summary },
+    ...{ operationId: idOf(method, path), tags: [A2A_TAG], summary },
     ...(about && { description: about }),
     security: permit || isRpc ? securityOf(permit ? [permit] : 'own', true) : [],
     parameters,

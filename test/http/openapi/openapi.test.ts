@@ -25,15 +25,13 @@ vi.mock('../../../src/http/face.ts', async (original) => {
 })
 
 const ROOT = join(import.meta.dirname, '../../..')
-const json = (path: string) => JSON.parse(readFileSync(join(ROOT, path), 'utf8'))
 const document = createDocument(VERSION, '')
-const ajv = new Ajv2020({ strict: false, validateFormats: false })
-ajv.addSchema(document, 'doc')
 
 let world: World
 let token: string
 let room: string
 let task: string
+let contextId: string
 let lease: string
 
 interface Heard {
@@ -65,11 +63,17 @@ async function ask(
 }
 
 beforeAll(async () => {
-  world = await aWorld({ cards: { box: { connector: { kind: 'mailbox' } } }, limits: { authFailuresPerMinute: 1e6 } })
+  world = await aWorld({
+    cards: { box: { connector: { kind: 'mailbox' } }, other: { connector: { kind: 'mailbox' } } },
+    env: { WAYPOST_DEMO_ROOMS: 'on' },
+    limits: { authFailuresPerMinute: 1e6 },
+  })
   token = JSON.parse((await ask('POST', '/v1/agents/box/rotate-key')).text).token
   room = JSON.parse((await ask('POST', '/api/rooms', { body: {} })).text).roomId
   expect((await ask('POST', '/v1/channels', { body: { name: 'builds', members: ['box'] } })).status).toBe(201)
-  task = (await world.client('box').send('hello', { configuration: { returnImmediately: true } })).id
+  const sent = await world.client('box').send('hello', { configuration: { returnImmediately: true } })
+  task = sent.id
+  contextId = sent.contextId as string
   lease = JSON.parse((await ask('POST', '/v1/inbox/lease', { key: token, body: {} })).text).lease
 })
 afterAll(() => world?.stop())
@@ -80,6 +84,8 @@ const placeOf = (path: string): string =>
   path
     .replace('/rooms/:id', `/rooms/${room}`)
     .replace('/v1/tasks/:id', `/v1/tasks/${task}`)
+    .replace(':agent/rotate-key', 'other/rotate-key')
+    .replace('/conversations/:id', `/conversations/${contextId}`)
     .replace(':lease', encodeURIComponent(lease))
     .replace(':agent', 'box')
     .replace('/channels/:name', '/channels/builds')
@@ -88,7 +94,9 @@ const placeOf = (path: string): string =>
 describe('the document', () => {
   test('is an OpenAPI 3.1 document, by the official schema', () => {
     const official = new Ajv2020({ strict: false, validateFormats: false })
-    const validate = official.compile(json('test/fixtures/openapi/schema.json'))
+    // Ajv finds the dynamic anchor in the wrong place; there is but this one.
+    const text = readFileSync(join(ROOT, 'test/fixtures/openapi/schema.json'), 'utf8')
+    const validate = official.compile(JSON.parse(text.replaceAll('"$dynamicRef": "#meta"', '"$ref": "#/$defs/schema"')))
     validate(document)
     expect(validate.errors ?? []).toEqual([])
   })
@@ -128,7 +136,8 @@ describe('what a route checks with is what is told of it', () => {
     const byQuery = seen.splice(0)
     if (method !== 'GET')
       await ask(method, place, { ...keyFor(path), body: { zzz: 1, name: 7, agentName: 7, jsonrpc: 7 } })
-    const all = [...byQuery, ...seen].map(formOf)
+    // What stands in a path is a string.
+    const all = [...byQuery, ...seen].map(formOf).filter(({ type }) => type !== 'string')
     const told = [...(query ? [query] : []), ...(body ? [body] : [])].map(formOf)
     for (const one of all) expect(told).toContainEqual(one)
     if (query && route !== 'GET /readyz') expect(all).toContainEqual(formOf(query))
@@ -166,7 +175,7 @@ async function holds(method: string, path: string, template: string, more: Param
   const said = told(template, method, heard.status)
   expect(said, title).toBeDefined()
   const schema = Object.values(said?.content ?? {})[0]?.schema
-  if (heard.text !== '' && schema && /json$/.test(heard.type)) {
+  if (heard.text !== '' && schema && /[/+]json$/.test(heard.type)) {
     const validate = strict.compile(JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"doc#/')))
     validate(JSON.parse(heard.text))
     expect(validate.errors ?? [], title).toEqual([])
