@@ -12,6 +12,7 @@ export const REGISTRATION_MEANINGS: { readonly [M in keyof typeof Registration.s
   documentationUrl: 'For its card.',
   iconUrl: 'For its card.',
   skills: 'What it can do, for its card and for who searches.',
+  skillScopes: 'A caller needs the scope of each skill that it asks for: `agent:<name>:skill:<id>`.',
   defaultInputModes: 'Media types that it takes, for its card.',
   defaultOutputModes: 'Media types that it gives, for its card.',
   extensions: 'A2A extensions that it knows, for its card.',
