@@ -184,7 +184,7 @@ function addVerbs(face: Face, tools: AgentRoutesTools, look: Look): void {
 }
 
 /** How long the older token is good beside the new one: a week at most. */
-const ROTATION = z.strictObject({ graceSeconds: z.int().min(0).max(604_800).optional() })
+export const ROTATION = z.strictObject({ graceSeconds: z.int().min(0).max(604_800).optional() })
 
 async function visible(context: FaceContext, by: Caller, agents: Agents): Promise<Agent> {
   const name = context.req.param('agent') ?? ''

@@ -20,7 +20,7 @@ const moment = z.iso
   .datetime({ offset: true })
   .transform((text) => Date.parse(text))
   .optional()
-const SEARCH = z.strictObject({
+export const SEARCH = z.strictObject({
   /** As people search: words, "a phrase", or, -not. */
   q: z.string().min(1).max(512),
   participant: z.string().min(1).max(128).optional(),

@@ -165,6 +165,9 @@ export const Conversation = z.object({ contextId: text, tasks: count, firstAt: w
 export const Said = z.object({
   ...{ at, task: text, sequence: count, caller: text, agent: text, event, messages: z.array(Message).optional() },
 })
+export const FoundText = z.object({
+  ...{ task: text, contextId: text, caller: text, agent: text, state: TaskState, sequence: count, at: when, text },
+})
 export const ConversationPage = z.object({
   contextId: text,
   participants: z.array(z.object({ id: text, sent: count, received: count })),

@@ -87,6 +87,9 @@ export const AGENTS: Group = {
     },
     'POST /v1/agents/:agent/rotate-key': {
       summary: 'A new token for a mailbox, in place of the older ones',
+      about: '`graceSeconds`: so long the older one is good beside it.',
+      body: agents.ROTATION,
+      example: { graceSeconds: 3_600 },
       answers: { 200: shown.Token },
       codes: CHANGES,
     },

@@ -2,6 +2,7 @@
 import { ChannelChanges, ChannelDocument } from '../../../gateway/channels/channel.ts'
 import * as channels from '../../admin/channels.ts'
 import * as conversations from '../../admin/conversations.ts'
+import { SEARCH } from '../../admin/search.ts'
 import { Joining, NewRoom, Saying } from '../../rooms/room.ts'
 import * as rooms from '../../rooms/rooms.ts'
 import * as shown from '../answers.ts'
@@ -78,6 +79,13 @@ export const CONVERSATIONS: Group = {
   name: 'Conversations',
   about: 'Everything that was said in one context, for those who take part in it.',
   entries: {
+    'GET /v1/search': {
+      summary: 'What was said, by its words',
+      about:
+        'Words, "a phrase", `or`, `-not`. Everybody finds in what it has sent or been sent; an administrator in all, and that is written into the audit.',
+      query: SEARCH,
+      answers: { 200: pageOf(shown.FoundText) },
+    },
     'GET /v1/conversations': {
       summary: 'List conversations, the newest first',
       query: conversations.LIST,
