@@ -143,7 +143,10 @@ const operations: { readonly [N in keyof VersionDocuments['operations']]: Operat
   SubscribeToTask: { params: ofTask, result: StreamResponse, answer: http.StreamResponse },
   CreateTaskPushNotificationConfig: {
     ...{ params: TaskPushNotificationConfig, result: TaskPushNotificationConfig },
-    body: z.object({ configId: some, config: z.object({ name: some, pushNotificationConfig: PushNotificationConfig }) }),
+    body: z.object({
+      configId: some,
+      config: z.object({ name: some, pushNotificationConfig: PushNotificationConfig }),
+    }),
     answer: http.TaskPushNotificationConfig,
   },
   GetTaskPushNotificationConfig: {
