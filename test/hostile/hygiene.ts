@@ -6,7 +6,7 @@ import { ROUTES } from './routes.ts'
 import type { HostileWorld } from './world.ts'
 
 /** Documents for everybody, which caches may keep for a while. */
-const KEPT = /^\/(agents\/[^/]+\/)?\.well-known\//
+const KEPT = /^\/((agents\/[^/]+\/)?\.well-known\/|(openapi\.json|docs|schemas)(\/|$))/
 const CARD = '/agents/box/.well-known/agent-card.json'
 
 /** The golden headers of one answer; `where` is its path. */
