@@ -24,6 +24,8 @@ const SAMPLE_MS = 3_000
 const FLOOR_MS = 60_000
 /** Of what stays, in a minute: less than this is the collector's business. */
 const GROWTH_MIB_MAX = 4
+/** Of fewer minutes a line cannot be told from the collector's chance: growth is printed, and not judged. */
+const JUDGED_FROM_MINUTES = 10
 
 interface Call {
   readonly status: number
@@ -65,6 +67,7 @@ test('C4', async () => {
   const problems: string[] = []
   let measuring = false
   let waiting = 0
+  let again = 0
 
   async function poll(token: string): Promise<void> {
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
@@ -96,7 +99,12 @@ test('C4', async () => {
     sentAt.set(message.messageId, began)
     const params = { message, configuration: { returnImmediately: true } }
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'SendMessage', params })
-    const { status, text } = await post(`/agents/${name}`, { ...operator, 'a2a-version': '1.0' }, body)
+    const headers = { ...operator, 'a2a-version': '1.0' }
+    // A connection that was kept may be closed in the moment of its use: the same message once more is the same task.
+    const { status, text } = await post(`/agents/${name}`, headers, body).catch(() => {
+      again++
+      return post(`/agents/${name}`, headers, body)
+    })
     if (status !== 200 || text.includes('"error"')) problems.push(`send: ${status} ${text.slice(0, 160)}`)
     if (measuring) acks.push(performance.now() - began)
   }
@@ -146,14 +154,17 @@ test('C4', async () => {
     await Promise.allSettled(polls)
 
     const floor = floorOf(memory)
-    const growth = slope(floor)
+    // In the first minute what remembers a little of each agent still fills.
+    const growth = slope(floor.slice(1))
     report.fact('wake ms, from the send to the answered poll (p50 / p95 / p99 / max)', spread(wakes))
     report.fact('acknowledged ms (p50 / p95 / p99 / max)', spread(acks))
     report.fact('woken', wakes.length)
+    report.fact('sent again, because a kept connection had been closed', again)
     report.fact(
       'resident MiB, first, last and most',
       [resident[0], resident.at(-1), Math.max(...resident)].map((mib) => mib?.toFixed(0)).join(', '),
     )
+    report.fact('resident MiB, most, minute by minute', mostOf(resident).join(', '))
     report.fact('used MiB where it was lowest, minute by minute', floor.map(({ mib }) => mib.toFixed(0)).join(', '))
     report.fact('growth of that, MiB a minute', growth.toFixed(2))
     report.fact('the gateway’s share of a core', cpu.toFixed(2))
@@ -163,7 +174,8 @@ test('C4', async () => {
       percentile(wakes, 0.99) < WAKE_MS,
       percentile(wakes, 0.99).toFixed(1),
     )
-    report.check('memory is flat', growth < GROWTH_MIB_MAX, `${growth.toFixed(2)} MiB a minute`)
+    if (minutes >= JUDGED_FROM_MINUTES)
+      report.check('memory is flat', growth < GROWTH_MIB_MAX, `${growth.toFixed(2)} MiB a minute`)
     report.check('all are woken', lost === 0, `${lost} never`)
     report.none('nothing is refused', problems, wakes.length)
   } finally {
@@ -203,6 +215,14 @@ function floorOf(samples: readonly Sample[]): Sample[] {
     if (one.mib < (windows.get(window)?.mib ?? Number.POSITIVE_INFINITY)) windows.set(window, one)
   }
   return [...windows.values()]
+}
+
+/** The most of each minute. */
+const mostOf = (resident: readonly number[]): string[] => {
+  const each = FLOOR_MS / SAMPLE_MS
+  return Array.from({ length: Math.ceil(resident.length / each) }, (_, n) =>
+    Math.max(...resident.slice(n * each, (n + 1) * each)).toFixed(0),
+  )
 }
 
 /** Least squares. */
