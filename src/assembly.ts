@@ -1,3 +1,4 @@
+/** Builds the parts and introduces them to each other. With `main.ts`, which starts and stops them, the only file that knows them all. What they stand on is laid in `ground.ts`. */
 import { hostname } from 'node:os'
 import { type Config, ConfigError, grpcAddress } from './config.ts'
 import { buildFollowing } from './following.ts'
