@@ -4,6 +4,7 @@ import { Agent, request as send } from 'node:http'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { test } from 'vitest'
 import { uuidv7 } from '../../src/platform/ids.ts'
+import { slopeOf } from '../bench/numbers.mjs'
 import { dice } from '../faults/dice.ts'
 import { MINUTES, openReport, percentile, SEED, spread } from './report.ts'
 import { nap, openStage, operator } from './stage.ts'
@@ -155,7 +156,7 @@ test('C4', async () => {
 
     const floor = floorOf(memory)
     // In the first minute what remembers a little of each agent still fills.
-    const growth = slope(floor.slice(1))
+    const growth = slopeOf(floor.slice(1).map(({ at, mib }) => [at, mib]))
     report.fact('wake ms, from the send to the answered poll (p50 / p95 / p99 / max)', spread(wakes))
     report.fact('acknowledged ms (p50 / p95 / p99 / max)', spread(acks))
     report.fact('woken', wakes.length)
@@ -223,12 +224,4 @@ const mostOf = (resident: readonly number[]): string[] => {
   return Array.from({ length: Math.ceil(resident.length / each) }, (_, n) =>
     Math.max(...resident.slice(n * each, (n + 1) * each)).toFixed(0),
   )
-}
-
-/** Least squares. */
-function slope(samples: readonly Sample[]): number {
-  const mean = (of: (one: Sample) => number) => samples.reduce((sum, one) => sum + of(one), 0) / samples.length
-  const [at, mib] = [mean((one) => one.at), mean((one) => one.mib)]
-  const spreadOf = samples.reduce((sum, one) => sum + (one.at - at) ** 2, 0)
-  return samples.reduce((sum, one) => sum + (one.at - at) * (one.mib - mib), 0) / (spreadOf || 1)
 }
