@@ -13,6 +13,14 @@ import assert from 'node:assert/strict'
 /** The extension under whose key a task tells where its delivery stands, and a sender says what it wants (never A2A's own). */
 export const EXTENSION_URI = 'urn:x-waypost:store-and-forward:1'
 
+/** Where what is owed to one destination waits. */
+export interface LanePlace {
+  readonly tenant: string
+  readonly destination: string
+}
+/** The key of whatever is remembered of it. */
+export const laneKey = ({ tenant, destination }: LanePlace): string => `${tenant} ${destination}`
+
 export const DELIVERY_STATES = ['waiting', 'leased', 'done', 'dead', 'void', 'expired'] as const
 export type DeliveryState = (typeof DELIVERY_STATES)[number]
 

@@ -1,5 +1,5 @@
 /** A destination's health as all replicas and operators see it; written at transitions and, now and then, at successes. */
-import { HELD, QUIET } from '../delivery.ts'
+import { HELD, type LanePlace, QUIET } from '../delivery.ts'
 import { columns } from './arrays.ts'
 import type { Db, Statement } from './db.ts'
 
@@ -31,11 +31,6 @@ on conflict (tenant, destination) do update set closed_at = null, reason = null,
 /** It answered: open, and seen just now. */
 export const laneSeen = async (db: Db, tenant: string, destination: string): Promise<void> => {
   await db.query(SEEN, [tenant, destination])
-}
-
-export interface LanePlace {
-  readonly tenant: string
-  readonly destination: string
 }
 
 const DEPTH: Statement = {

@@ -1,9 +1,8 @@
 /** Queues as operators and metrics see them, and what became of webhooks. Reads only, each bounded. */
-import { QUIET } from '../delivery.ts'
+import { type LanePlace, QUIET } from '../delivery.ts'
 import { columns } from './arrays.ts'
 import type { Db, Statement } from './db.ts'
 import type { AttemptRow, LaneRow } from './inspect.ts'
-import type { LanePlace } from './lanes.ts'
 import { TENANTS } from './tenants.ts'
 
 const ms = (column: string, name: string): string => `(extract(epoch from ${column}) * 1000)::float8 as "${name}"`

@@ -1,7 +1,7 @@
 /** What is known of a mailbox's lane: for what is said of its agent when something is accepted. */
-import type { LanePlace } from '../../store/lanes.ts'
+import { type LanePlace, laneKey } from '../../delivery.ts'
 import { type QueueRow, readQueues } from '../../store/queues.ts'
-import { createGlances, type GlanceGround, laneKey } from './glances.ts'
+import { createGlances, type GlanceGround } from './glances.ts'
 
 /** undefined: it could not be read. */
 export type LookAtBox = (place: LanePlace) => Promise<QueueRow | undefined>

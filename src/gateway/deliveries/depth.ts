@@ -1,6 +1,7 @@
 /** How much waits for a destination, about. */
-import { type LanePlace, laneDepths } from '../../store/lanes.ts'
-import { createGlances, type GlanceGround, laneKey } from './glances.ts'
+import { type LanePlace, laneKey } from '../../delivery.ts'
+import { laneDepths } from '../../store/lanes.ts'
+import { createGlances, type GlanceGround } from './glances.ts'
 
 export interface Depths {
   depth(tenant: string, destination: string): number

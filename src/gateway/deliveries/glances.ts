@@ -2,15 +2,12 @@
 import type { Limits } from '../../limits.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Db } from '../../store/db.ts'
-import type { LanePlace } from '../../store/lanes.ts'
 
 export interface GlanceGround {
   readonly db: Db
   readonly clock: Clock
   readonly limits: Limits
 }
-
-export const laneKey = ({ tenant, destination }: LanePlace): string => `${tenant} ${destination}`
 
 export interface Glances<Place, Value> {
   /** As it was read last, and changed since by whoever holds it. */

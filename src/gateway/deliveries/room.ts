@@ -1,8 +1,8 @@
 /** Whether a mailbox has room for one more of this sender, about. */
 import { A2AError } from '../../a2a/errors.ts'
+import { type LanePlace, laneKey } from '../../delivery.ts'
 import { mailboxRoom } from '../../store/contacts.ts'
-import type { LanePlace } from '../../store/lanes.ts'
-import { createGlances, type GlanceGround, laneKey } from './glances.ts'
+import { createGlances, type GlanceGround } from './glances.ts'
 
 export interface Room {
   /** Throws SENDER_QUOTA, MAILBOX_FULL. `depth`: how much waits there, about; `exempt`: the sender's own cap does not count. */

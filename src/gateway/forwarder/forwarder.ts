@@ -6,7 +6,9 @@
  * events in memory; under them lies a poll that asks which destinations have something waiting. A closed lane is not
  * claimed at all: a million rows behind it cost nothing (D24).
  */
+
 import { setMaxListeners } from 'node:events'
+import { laneKey } from '../../delivery.ts'
 import { LIMITS } from '../../limits.ts'
 import { failpoint } from '../../platform/failpoints.ts'
 import { uuidv7 } from '../../platform/ids.ts'
@@ -17,7 +19,7 @@ import type { NewTask } from '../../store/tasks.ts'
 import type { Handed, HandOver } from '../tasks/open.ts'
 import { type Carrier, createCarrier } from './carrier.ts'
 import { createHealth } from './health.ts'
-import { kindOf, type Lane, laneKey, newLane, type Ready, room } from './lane.ts'
+import { kindOf, type Lane, newLane, type Ready, room } from './lane.ts'
 import type { ForwarderTools } from './tools.ts'
 
 export interface Forwarder extends Service {
@@ -65,7 +67,7 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
   let running = 0
 
   function laneOf(tenant: string, destination: string): Lane {
-    const key = laneKey(tenant, destination)
+    const key = laneKey({ tenant, destination })
     let lane = lanes.get(key)
     if (!lane) {
       const kind = kindOf(destination)
@@ -228,7 +230,7 @@ export function createForwarder(tools: ForwarderTools): Forwarder {
       wakeLane(lane)
     },
     isClosed: (tenant, destination) => {
-      const lane = lanes.get(laneKey(tenant, destination))
+      const lane = lanes.get(laneKey({ tenant, destination }))
       return lane !== undefined && !health.isOpen(lane)
     },
     drain() {

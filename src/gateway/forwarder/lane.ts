@@ -1,5 +1,5 @@
 /** One destination as this process sees it: what is in hand, what is on its way, whether it is worth trying. */
-import type { DestinationKind } from '../../delivery.ts'
+import { type DestinationKind, laneKey } from '../../delivery.ts'
 import type { Leased } from '../../store/deliveries.ts'
 import { type Breaker, newBreaker } from './breaker.ts'
 
@@ -55,7 +55,7 @@ export interface Lane {
 
 export function newLane(tenant: string, destination: string, kind: DestinationKind, widthMax: number): Lane {
   return {
-    key: laneKey(tenant, destination),
+    key: laneKey({ tenant, destination }),
     tenant,
     destination,
     kind,
@@ -75,8 +75,6 @@ export function newLane(tenant: string, destination: string, kind: DestinationKi
     lastGoodAt: 0,
   }
 }
-
-export const laneKey = (tenant: string, destination: string): string => `${tenant} ${destination}`
 
 /** Places for more attempts now. */
 export const room = (lane: Lane): number => Math.min(lane.widthMax, lane.breaker.width) - lane.inFlight

@@ -32,8 +32,6 @@ export const newBox = (mailbox: Mailbox, agent: string): Box => ({
   again: false,
 })
 
-export const boxKey = ({ tenant, destination }: Mailbox): string => `${tenant} ${destination}`
-
 const wishOf = ({ level, kinds, label, contextId, from, skill }: LeaseRequest): string =>
   JSON.stringify([level, kinds, label, contextId, from, skill])
 

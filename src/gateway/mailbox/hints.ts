@@ -2,7 +2,9 @@
  * Hints for agents that listen instead of asking: there is work, a cancel, a further message. Nothing is taken by them and
  * nothing depends on them: who comes is told what is there now, so a lost connection loses nothing.
  */
+
 import { A2AError } from '../../a2a/errors.ts'
+import { laneKey } from '../../delivery.ts'
 import { type DueMail, dueMail, type HeldSign, heldSigns, type Mailbox } from '../../store/inbox.ts'
 import type { Agent } from '../agents/agent.ts'
 import { LEVELS } from '../tasks/wishes.ts'
@@ -85,7 +87,7 @@ export function createHints({ db, limits }: Pick<MailboxTools, 'db' | 'limits'>)
         throw new A2AError('RATE_LIMITED', `${limits.hintStreamsMax} streams of hints are open`, {
           retryAfterSeconds: 5,
         })
-      const key = `${tenant} ${destination}`
+      const key = laneKey({ tenant, destination })
       const box = boxes.get(key) ?? { tenant, destination, listeners: new Set(), woken: false }
       boxes.set(key, box)
       const listener: Listener = { sink, due: 0, results: 0, told: new Map() }
@@ -95,7 +97,7 @@ export function createHints({ db, limits }: Pick<MailboxTools, 'db' | 'limits'>)
       return () => drop(box, listener)
     },
     wake(tenant, destination) {
-      const box = boxes.get(`${tenant} ${destination}`)
+      const box = boxes.get(laneKey({ tenant, destination }))
       if (box) box.woken = true
     },
     async look(all) {

@@ -10,12 +10,12 @@
  * given back.
  */
 import { A2AError } from '../../a2a/errors.ts'
-import { QUIET } from '../../delivery.ts'
+import { laneKey, QUIET } from '../../delivery.ts'
 import type { Limits } from '../../limits.ts'
 import { chance } from '../../platform/ids.ts'
 import type { Mailbox } from '../../store/inbox.ts'
 import type { Agent } from '../agents/agent.ts'
-import { type Box, boxKey, endOverdue, enter, leave, newBox, oldestOf, type Poll, pollsOf, wishes } from './box.ts'
+import { type Box, endOverdue, enter, leave, newBox, oldestOf, type Poll, pollsOf, wishes } from './box.ts'
 import type { LeaseRequest, Take } from './lease.ts'
 import type { Offer } from './offer.ts'
 import type { MailboxTools } from './tools.ts'
@@ -48,13 +48,13 @@ export function createPolls(tools: PollTools): Polls {
   let closed = false
 
   function boxOf(agent: Agent): Box {
-    const box = boxes.get(boxKey(agent)) ?? newBox(agent, agent.name)
-    boxes.set(boxKey(agent), box)
+    const box = boxes.get(laneKey(agent)) ?? newBox(agent, agent.name)
+    boxes.set(laneKey(agent), box)
     return box
   }
 
   const forget = (box: Box): void => {
-    if (!box.busy && box.groups.size === 0 && boxes.get(boxKey(box)) === box) boxes.delete(boxKey(box))
+    if (!box.busy && box.groups.size === 0 && boxes.get(laneKey(box)) === box) boxes.delete(laneKey(box))
   }
 
   function hold(box: Box, request: LeaseRequest, waitMs: number, signal: AbortSignal): Promise<Offer[]> {
@@ -96,7 +96,7 @@ export function createPolls(tools: PollTools): Polls {
       return hold(boxOf(agent), request, waitMs, signal)
     },
     wake(tenant, destination) {
-      const box = boxes.get(boxKey({ tenant, destination }))
+      const box = boxes.get(laneKey({ tenant, destination }))
       if (box) void pump(box, tools).then(() => forget(box))
     },
     tick() {
@@ -104,7 +104,7 @@ export function createPolls(tools: PollTools): Polls {
         if (!box.busy) for (const wish of wishes(box)) endOverdue(box, wish, clock.elapsed())
     },
     wantsResults(tenant, destination) {
-      const box = boxes.get(boxKey({ tenant, destination }))
+      const box = boxes.get(laneKey({ tenant, destination }))
       return box !== undefined && wishes(box).some((wish) => (oldestOf(box, wish)?.request.level ?? 0) >= QUIET)
     },
     watched: () => [...boxes.values()].map(({ tenant, destination }) => ({ tenant, destination })),

@@ -1,4 +1,5 @@
 /** That an agent asked, renewed or settled is written down now and then, for all of them in one statement. */
+import { laneKey } from '../../delivery.ts'
 import type { Mailbox } from '../../store/inbox.ts'
 import { seenMany } from '../../store/reading.ts'
 import type { MailboxTools } from './tools.ts'
@@ -21,7 +22,7 @@ export function createSeen({ db, clock, limits }: Pick<MailboxTools, 'db' | 'clo
   const isOld = (at: number | undefined): boolean => at === undefined || clock.elapsed() - at >= limits.seenEveryMs
 
   function note({ tenant, destination }: Mailbox, worked: boolean): void {
-    const key = `${tenant} ${destination}`
+    const key = laneKey({ tenant, destination })
     if (!isOld(worked ? writtenAt.worked.get(key) : writtenAt.seen.get(key))) return
     fresh.set(key, { tenant, destination, worked: worked || fresh.get(key)?.worked === true })
   }

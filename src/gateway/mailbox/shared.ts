@@ -1,4 +1,5 @@
 /** Lanes that several agents take from: channels whose posts any one member takes. Who has looked there is woken for what comes. */
+import { laneKey } from '../../delivery.ts'
 import type { Mailbox } from '../../store/inbox.ts'
 import type { Agent } from '../agents/agent.ts'
 
@@ -23,27 +24,26 @@ export function createSharedLanes(
 ): SharedLanes {
   /** By tenant and lane: destinations. What is no longer waited at is forgotten at the next look. */
   const lookers = new Map<string, { lane: Mailbox; boxes: Set<string> }>()
-  const keyOf = ({ tenant, destination }: Mailbox) => `${tenant} ${destination}`
   return {
     async of(agent) {
       const lanes = await lanesOf(agent)
       for (const destination of lanes) {
         const lane = { tenant: agent.tenant, destination }
-        const known = lookers.get(keyOf(lane))
+        const known = lookers.get(laneKey(lane))
         if (known) known.boxes.add(agent.destination)
-        else lookers.set(keyOf(lane), { lane, boxes: new Set([agent.destination]) })
+        else lookers.set(laneKey(lane), { lane, boxes: new Set([agent.destination]) })
       }
       return lanes
     },
     lookersAt(lane) {
-      const boxes = lookers.get(keyOf(lane))?.boxes ?? []
+      const boxes = lookers.get(laneKey(lane))?.boxes ?? []
       return [...boxes].map((destination) => ({ tenant: lane.tenant, destination }))
     },
     watched(waiting) {
-      const there = new Set(waiting.map(keyOf))
+      const there = new Set(waiting.map(laneKey))
       for (const [key, { lane, boxes }] of lookers) {
         for (const destination of boxes)
-          if (!there.has(keyOf({ tenant: lane.tenant, destination }))) boxes.delete(destination)
+          if (!there.has(laneKey({ tenant: lane.tenant, destination }))) boxes.delete(destination)
         if (boxes.size === 0) lookers.delete(key)
       }
       return [...lookers.values()].map(({ lane }) => lane)
